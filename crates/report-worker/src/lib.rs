@@ -1,1 +1,6 @@
-//! Stub.
+//! Closing Bell's worker: everything behind the queue, and the all-in-one local mode.
+//!
+//! `main → cycle → {queue, store, crm, report, mailer} → domain`. The edges never import one another, the report
+//! builder imports only [`domain`], and only the cycle knows the order. ARCHITECTURE.md walks one event through it.
+
+pub mod domain;

@@ -1,0 +1,4 @@
+//! What finance means by a record, a change and an amount. Knows nobody: no I/O, no clock, no SQL.
+
+pub mod account;
+pub mod record;
