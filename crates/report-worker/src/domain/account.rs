@@ -66,8 +66,8 @@ impl Closing {
     /// counts as open.
     pub fn of_stage(is_closed: &str, probability: &str) -> Self {
         match BigDecimal::from_str(probability.trim()) {
-            Ok(p) if is_closed == "true" && p == BigDecimal::from(1) => Self::Won,
-            Ok(p) if is_closed == "true" && p == BigDecimal::from(0) => Self::Lost,
+            Ok(p) if is_closed == "true" && p == 1 => Self::Won,
+            Ok(p) if is_closed == "true" && p == 0 => Self::Lost,
             _ => Self::Open,
         }
     }

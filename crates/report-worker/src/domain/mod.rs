@@ -1,4 +1,8 @@
 //! What finance means by a record, a change and an amount. Knows nobody: no I/O, no clock, no SQL.
 
 pub mod account;
+pub mod changes;
+pub mod money;
+pub mod position;
 pub mod record;
+pub mod time;

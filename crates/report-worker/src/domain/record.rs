@@ -46,18 +46,21 @@ impl Kind {
     }
 
     /// The properties whose history finance changes come from.
+    ///
+    /// The status stands last: where one save wrote several properties at the same millisecond, the amounts are in
+    /// place before the status that makes them count.
     pub fn tracked_properties(self) -> &'static [&'static str] {
         match self {
-            Self::Deal => &["dealstage", "amount", "deal_currency_code", "closedate"],
+            Self::Deal => &["amount", "deal_currency_code", "closedate", "dealstage"],
             Self::Invoice => &[
-                "hs_invoice_status",
                 "hs_amount_billed",
                 "hs_amount_paid",
                 "hs_currency",
                 "hs_invoice_date",
                 "hs_due_date",
+                "hs_invoice_status",
             ],
-            Self::Payment => &["hs_latest_status", "hs_refunds_amount"],
+            Self::Payment => &["hs_refunds_amount", "hs_latest_status"],
         }
     }
 

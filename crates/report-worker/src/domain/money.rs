@@ -1,0 +1,310 @@
+//! Exact money: HubSpot's text as it came, rounded once to the minor units of its currency, summed in 128 bits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use bigdecimal::num_bigint::BigInt;
+use bigdecimal::{BigDecimal, RoundingMode};
+use iso_currency::Currency;
+use serde::{Deserialize, Serialize};
+
+/// The longest amount that is read. HubSpot shows up to 53 decimals; a text far beyond is no amount.
+const MAX_AMOUNT_CHARACTERS: usize = 200;
+
+/// An amount in the minor units of a currency (cents, yen, fils).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "WireMoney", try_from = "WireMoney")]
+pub struct Money {
+    currency: Currency,
+    minor: i64,
+}
+
+/// How [`Money`] is stored: the currency's code and whole minor units.
+#[derive(Serialize, Deserialize)]
+struct WireMoney {
+    currency: String,
+    minor: i64,
+}
+
+impl From<Money> for WireMoney {
+    fn from(money: Money) -> Self {
+        Self { currency: money.currency.code().to_owned(), minor: money.minor }
+    }
+}
+
+impl TryFrom<WireMoney> for Money {
+    type Error = AmountError;
+    fn try_from(wire: WireMoney) -> Result<Self, AmountError> {
+        let currency = Currency::from_code(&wire.currency).ok_or(AmountError::UnknownCurrency(wire.currency))?;
+        Ok(Self { currency, minor: wire.minor })
+    }
+}
+
+/// Why a text is not an amount that can be summed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum AmountError {
+    /// No amount is set.
+    #[error("no amount")]
+    Missing,
+    /// The text is no decimal number.
+    #[error("not a number")]
+    NotANumber,
+    /// The amount does not fit 64 bits of minor units.
+    #[error("too large to be added up")]
+    TooLarge,
+    /// The currency is not in ISO 4217, so nobody knows its minor units.
+    #[error("currency {0} is not in ISO 4217")]
+    UnknownCurrency(String),
+}
+
+/// An amount as HubSpot gave it, and what could be made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// HubSpot's text, unchanged; empty if there was none.
+    pub text: String,
+    /// The currency code as it came; upper case.
+    pub currency: String,
+    /// The amount in minor units, or why there is none.
+    pub money: Result<Money, AmountError>,
+    /// True if rounding to the minor units changed the value.
+    pub rounded: bool,
+}
+
+impl Amount {
+    /// Reads an amount. It is rounded once, half-even, to the minor units that ISO 4217 gives its currency.
+    pub fn read(text: Option<&str>, currency: &str) -> Self {
+        let text = text.unwrap_or_default();
+        let currency = currency.trim().to_ascii_uppercase();
+        let (money, rounded) = match Self::minor_units(text, &currency) {
+            Ok((money, rounded)) => (Ok(money), rounded),
+            Err(error) => (Err(error), false),
+        };
+        Self { text: text.to_owned(), currency, money, rounded }
+    }
+
+    fn minor_units(text: &str, currency: &str) -> Result<(Money, bool), AmountError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AmountError::Missing);
+        }
+        let exact = decimal(text).ok_or(AmountError::NotANumber)?;
+        let unknown = || AmountError::UnknownCurrency(currency.to_owned());
+        let iso = Currency::from_code(currency).ok_or_else(unknown)?;
+        let exponent = iso.exponent().ok_or_else(unknown)?;
+        let rounded = exact.with_scale_round(i64::from(exponent), RoundingMode::HalfEven);
+        let differs = rounded != exact;
+        let (digits, _) = rounded.into_bigint_and_exponent();
+        let minor = i64::try_from(digits).map_err(|_| AmountError::TooLarge)?;
+        Ok((Money { currency: iso, minor }, differs))
+    }
+}
+
+/// Reads a decimal number of any length, with an exponent of at most two digits. Anything else is none.
+pub(crate) fn decimal(text: &str) -> Option<BigDecimal> {
+    let text = text.trim();
+    let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+    let exponent = text.split_once(['e', 'E']).map_or("", |(_, exponent)| exponent.trim_start_matches(['+', '-']));
+    // A number with a vast exponent is a few bytes long and would be written out in gigabytes.
+    if !plain || text.len() > MAX_AMOUNT_CHARACTERS || exponent.len() > 2 {
+        return None;
+    }
+    BigDecimal::from_str(text).ok()
+}
+
+impl Money {
+    /// Money from whole minor units; `None` for a currency that is not in ISO 4217.
+    pub fn from_minor(minor: i64, currency: &str) -> Option<Self> {
+        Some(Self { currency: Currency::from_code(currency)?, minor })
+    }
+
+    /// Whole minor units.
+    pub fn minor(self) -> i64 {
+        self.minor
+    }
+
+    /// The ISO 4217 code.
+    pub fn currency(self) -> &'static str {
+        self.currency.code()
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_money(f, i128::from(self.minor), self.currency)
+    }
+}
+
+/// Sums per currency. Amounts of different currencies are never added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals(BTreeMap<Currency, i128>);
+
+/// A sum went beyond 128 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a sum in {0} does not fit 128 bits")]
+pub struct SumTooLarge(pub &'static str);
+
+impl Totals {
+    /// Adds an amount to its currency's sum.
+    ///
+    /// # Errors
+    /// Fails where the sum would not fit 128 bits; no sum ever wraps.
+    pub fn add(&mut self, money: Money) -> Result<(), SumTooLarge> {
+        self.add_minor(money.currency, i128::from(money.minor))
+    }
+
+    /// Takes an amount from its currency's sum.
+    ///
+    /// # Errors
+    /// As [`Totals::add`].
+    pub fn subtract(&mut self, money: Money) -> Result<(), SumTooLarge> {
+        self.add_minor(money.currency, -i128::from(money.minor))
+    }
+
+    fn add_minor(&mut self, currency: Currency, minor: i128) -> Result<(), SumTooLarge> {
+        let sum = self.0.entry(currency).or_default();
+        *sum = sum.checked_add(minor).ok_or(SumTooLarge(currency.code()))?;
+        Ok(())
+    }
+
+    /// Each currency's sum as text, by currency code; currencies whose sum is nothing are left out.
+    pub fn lines(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|(_, minor)| **minor != 0)
+            .map(|(currency, minor)| Sum(*currency, *minor).to_string())
+            .collect()
+    }
+
+    /// Each currency's sum as text, with those that are nothing.
+    pub fn all_lines(&self) -> Vec<String> {
+        self.0.iter().map(|(currency, minor)| Sum(*currency, *minor).to_string()).collect()
+    }
+
+    /// Whole minor units by currency code.
+    pub fn minor_by_currency(&self) -> BTreeMap<&'static str, i128> {
+        self.0.iter().map(|(currency, minor)| (currency.code(), *minor)).collect()
+    }
+}
+
+struct Sum(Currency, i128);
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_money(f, self.1, self.0)
+    }
+}
+
+/// Writes `€45,300.00`: sign, symbol (or code where there is no symbol of its own), thousands, minor units.
+fn write_money(f: &mut fmt::Formatter<'_>, minor: i128, currency: Currency) -> fmt::Result {
+    let exponent = usize::from(currency.exponent().unwrap_or(0));
+    let digits = format!("{:0>width$}", minor.unsigned_abs(), width = exponent + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - exponent);
+    let sign = if minor < 0 { "−" } else { "" };
+    match currency {
+        Currency::EUR => write!(f, "{sign}€")?,
+        Currency::USD => write!(f, "{sign}$")?,
+        Currency::GBP => write!(f, "{sign}£")?,
+        other => write!(f, "{sign}{} ", other.code())?,
+    }
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            f.write_str(",")?;
+        }
+        write!(f, "{digit}")?;
+    }
+    if exponent > 0 { write!(f, ".{fraction}") } else { Ok(()) }
+}
+
+/// True if two texts are the same number, or the same text where one is no number.
+pub(crate) fn same_number(left: &str, right: &str) -> bool {
+    match (decimal(left), decimal(right)) {
+        (Some(left), Some(right)) => left == right,
+        _ => left.trim() == right.trim(),
+    }
+}
+
+/// The sign of a number given as text; zero for none.
+pub(crate) fn sign(text: &str) -> std::cmp::Ordering {
+    decimal(text).map_or(std::cmp::Ordering::Equal, |number| number.cmp(&BigDecimal::from(BigInt::from(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(text: &str, currency: &str) -> String {
+        match Amount::read(Some(text), currency).money {
+            Ok(money) => money.to_string(),
+            Err(error) => format!("({error})"),
+        }
+    }
+
+    #[test]
+    fn amounts_are_rounded_once_to_their_currencys_minor_units() {
+        for (text, currency, expected) in [
+            ("45300", "EUR", "€45,300.00"),
+            ("12300.5", "usd", "$12,300.50"),
+            ("0.005", "EUR", "€0.00"),
+            ("0.015", "EUR", "€0.02"),
+            ("0.025", "EUR", "€0.02"),
+            ("-1234.565", "GBP", "−£1,234.56"),
+            ("0.40000000000000002220446049250313080847263336181640625", "EUR", "€0.40"),
+            ("1234567", "JPY", "JPY 1,234,567"),
+            ("1.2345", "KWD", "KWD 1.234"),
+            ("1E+3", "EUR", "€1,000.00"),
+            ("92233720368547758.07", "EUR", "€92,233,720,368,547,758.07"),
+            ("92233720368547758.08", "EUR", "(too large to be added up)"),
+            ("1e99", "EUR", "(too large to be added up)"),
+            ("1e999999999", "EUR", "(not a number)"),
+            ("12,5", "EUR", "(not a number)"),
+            ("NaN", "EUR", "(not a number)"),
+            ("", "EUR", "(no amount)"),
+            ("5", "XYZ", "(currency XYZ is not in ISO 4217)"),
+            ("5", "XAU", "(currency XAU is not in ISO 4217)"),
+        ] {
+            assert_eq!(shown(text, currency), expected, "{text} {currency}");
+        }
+    }
+
+    #[test]
+    fn a_rounding_that_changes_the_value_is_told() {
+        assert!(!Amount::read(Some("10.5000"), "EUR").rounded);
+        assert!(Amount::read(Some("10.505"), "EUR").rounded);
+    }
+
+    #[test]
+    fn currencies_are_never_added_and_sums_never_wrap() {
+        let mut totals = Totals::default();
+        let most = Money::from_minor(i64::MAX, "EUR").unwrap();
+        for _ in 0..3 {
+            totals.add(most).unwrap();
+        }
+        totals.add(Money::from_minor(5, "USD").unwrap()).unwrap();
+        assert_eq!(totals.lines(), ["€276,701,161,105,643,274.21", "$0.05"]);
+        let mut full = Totals([(Currency::EUR, i128::MAX)].into());
+        assert_eq!(full.add(most), Err(SumTooLarge("EUR")));
+    }
+
+    proptest! {
+        /// Always: an amount with the currency's own number of decimals is kept to the last digit, and comes back from
+        /// the store as it was.
+        #[test]
+        fn amounts_are_exact(minor in any::<i64>()) {
+            let text = format!("{}{}.{:02}", if minor < 0 { "-" } else { "" }, minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
+            let amount = Amount::read(Some(&text), "EUR");
+            prop_assert_eq!(amount.money.clone().map(Money::minor), Ok(minor));
+            prop_assert!(!amount.rounded);
+            let back: Amount = serde_json::from_str(&serde_json::to_string(&amount).unwrap()).unwrap();
+            prop_assert_eq!(back, amount);
+        }
+
+        /// Always: no text, however odd, panics or eats the memory.
+        #[test]
+        fn any_text_is_an_amount_or_a_reason(text in "\\PC{0,40}", number in "[-+0-9.eE]{0,40}") {
+            let _ = Amount::read(Some(&text), "EUR");
+            let _ = Amount::read(Some(&number), "KWD");
+        }
+    }
+}
