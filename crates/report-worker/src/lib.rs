@@ -4,3 +4,4 @@
 //! builder imports only [`domain`], and only the cycle knows the order. ARCHITECTURE.md walks one event through it.
 
 pub mod domain;
+pub mod report;

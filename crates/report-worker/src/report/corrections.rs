@@ -1,0 +1,177 @@
+//! What was told before and is no longer so: was, now, net effect, when.
+
+use std::collections::BTreeMap;
+
+use super::build::{Item, Scene, moment, row, shown};
+use super::document::{Row, Section};
+use crate::domain::changes::ChangeKind;
+use crate::domain::money::{SumTooLarge, Totals};
+use crate::domain::position::{Position, Standing};
+use crate::domain::record::RecordKey;
+
+/// The corrections among the items, each merge as one.
+pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Section>, SumTooLarge> {
+    // The losers of a merge, by the record they were merged into.
+    let mut losers: BTreeMap<RecordKey, Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        if let Some(winner) = winner(item) {
+            losers.entry(winner).or_default().push(item);
+        }
+    }
+    let mut rows = Vec::new();
+    let mut net = Totals::default();
+    for item in items {
+        let merged_in = losers.get(&item.record.key).map_or(&[][..], Vec::as_slice);
+        if winner(item).is_some_and(|winner| items.iter().any(|other| other.record.key == winner)) {
+            continue;
+        }
+        let of_losers: Vec<&&Item> = merged_in.iter().filter(|loser| told(loser).is_some()).collect();
+        if !is_correction(item) && of_losers.is_empty() {
+            continue;
+        }
+        let (mut before, mut effect) = (Totals::default(), Totals::default());
+        // A winner that was not told before is news in its own section; only the losers are corrected here.
+        let own = told(item).into_iter().chain(of_losers.iter().filter_map(|loser| told(loser)));
+        for position in own {
+            if let Some(money) = position.counted() {
+                before.add(money)?;
+                effect.subtract(money)?;
+                net.subtract(money)?;
+            }
+        }
+        if told(item).is_some()
+            && let Some(money) = item.now.counted()
+        {
+            effect.add(money)?;
+            net.add(money)?;
+        }
+        rows.push(correction(item, &of_losers, &before, &effect, scene));
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let columns = ["What happened", "When", "Was", "Now", "Net effect"];
+    Ok(Some(Section {
+        title: "Corrections".to_owned(),
+        columns: columns.map(str::to_owned).to_vec(),
+        figures: 3,
+        rows,
+        totals: net.lines(),
+    }))
+}
+
+/// The record that an item was merged into.
+fn winner(item: &Item) -> Option<RecordKey> {
+    match item.now.standing {
+        Standing::Merged { into } => Some(RecordKey { id: into, ..item.record.key }),
+        _ => None,
+    }
+}
+
+fn correction(item: &Item, losers: &[&&Item], before: &Totals, effect: &Totals, scene: &Scene<'_>) -> Row {
+    let changes = item.changes.iter().chain(losers.iter().flat_map(|loser| &loser.changes));
+    let mut words: Vec<&str> = Vec::new();
+    let mut latest = None;
+    for change in changes {
+        latest = latest.max(Some(change.effective_at));
+        if let Some(word) = word(change.kind)
+            && !words.contains(&word)
+        {
+            words.push(word);
+        }
+    }
+    let or_none = |lines: Vec<String>| if lines.is_empty() { "—".to_owned() } else { lines.join(" and ") };
+    let was = match told(item) {
+        // Where nothing was counted, the reader is told what it was instead.
+        Some(position) if before.all_lines().is_empty() => standing(position),
+        _ => or_none(before.all_lines()),
+    };
+    let cells = vec![
+        words.join(", "),
+        latest.map_or_else(String::new, |at| moment(at, scene)),
+        was,
+        if told(item).is_some() { now(&item.now) } else { "—".to_owned() },
+        or_none(effect.lines()),
+    ];
+    let mut row = row(item, scene, cells);
+    row.notes.extend(losers.iter().map(|loser| format!("merged from {}", super::text::one_line(&loser.record.name()))));
+    match item.was.as_ref().map(|was| was.reported_at) {
+        Some(Some(at)) => row.notes.push(format!("reported {}", moment(at, scene))),
+        Some(None) => row.notes.push("as it stood when the books were opened".to_owned()),
+        None => {}
+    }
+    row
+}
+
+/// Where the record stood, if that was something that counts as told.
+fn told(item: &Item) -> Option<&Position> {
+    item.was.as_ref().map(|was| &was.position).filter(|position| {
+        matches!(
+            position.standing,
+            Standing::Won | Standing::Lost | Standing::Issued | Standing::Paid | Standing::Voided | Standing::Received
+        )
+    })
+}
+
+/// True if what was told of the record is no longer so. Ordinary progress (an open invoice is paid, a lost deal is won
+/// after all) is news, not a correction.
+fn is_correction(item: &Item) -> bool {
+    let Some(was) = told(item) else { return false };
+    let now = &item.now;
+    let undone = |kind| item.changes.iter().any(|change| change.kind == kind);
+    let other_amount = was.amount.money != now.amount.money || was.amount.text != now.amount.text;
+    match (was.standing, now.standing) {
+        (Standing::Won, Standing::Won) => other_amount || was.date != now.date || undone(ChangeKind::DealReopened),
+        (Standing::Lost, Standing::Won | Standing::Lost) | (Standing::Voided, Standing::Voided) => false,
+        (Standing::Issued | Standing::Paid, Standing::Issued | Standing::Paid) => {
+            other_amount || undone(ChangeKind::InvoiceReopened)
+        }
+        (Standing::Received, Standing::Received) => other_amount,
+        _ => true,
+    }
+}
+
+fn word(kind: ChangeKind) -> Option<&'static str> {
+    Some(match kind {
+        ChangeKind::DealWon => "won",
+        ChangeKind::DealLost => "lost",
+        ChangeKind::DealReopened => "reopened",
+        ChangeKind::DealAmountChanged | ChangeKind::InvoiceAmountChanged => "amount changed",
+        ChangeKind::DealCloseDateMoved => "close date moved",
+        ChangeKind::InvoiceVoided => "voided",
+        ChangeKind::InvoiceReopened => "open again",
+        ChangeKind::PaymentRefunded => "refunded",
+        ChangeKind::RecordMerged => "merged",
+        ChangeKind::RecordArchived => "archived",
+        ChangeKind::RecordRestored => "restored",
+        ChangeKind::InvoiceCreated
+        | ChangeKind::InvoicePartPaid
+        | ChangeKind::InvoicePaid
+        | ChangeKind::InvoiceOverdue
+        | ChangeKind::PaymentReceived => return None,
+    })
+}
+
+fn standing(position: &Position) -> String {
+    let word = match position.standing {
+        Standing::Open => "open",
+        Standing::Won => "won",
+        Standing::Lost => "lost",
+        Standing::Draft => "draft",
+        Standing::Issued => "open",
+        Standing::Paid => "paid",
+        Standing::Voided => "voided",
+        Standing::Pending => "pending",
+        Standing::Received => "received",
+        Standing::Archived => "archived",
+        Standing::Merged { .. } => "merged",
+    };
+    word.to_owned()
+}
+
+fn now(position: &Position) -> String {
+    match position.standing {
+        Standing::Won | Standing::Issued | Standing::Paid | Standing::Received => shown(&position.amount),
+        _ => standing(position),
+    }
+}

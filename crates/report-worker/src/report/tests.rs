@@ -1,0 +1,196 @@
+//! What the reports say, figure by figure.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::domain::account::{Account, Closing, Stage, Stages};
+use crate::domain::changes::{self, Rules, from_history};
+use crate::domain::position::{Position, Standing};
+use crate::domain::record::{Kind, Record};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn account() -> Account {
+    Account {
+        portal_id: 4242,
+        company_currency: "EUR".into(),
+        time_zone: "Europe/Berlin".into(),
+        ui_domain: "app-eu1.hubspot.com".into(),
+    }
+}
+
+fn stages() -> Stages {
+    let stage = |closing| Stage { label: String::new(), closing };
+    Stages(
+        [("open", Closing::Open), ("won", Closing::Won), ("lost", Closing::Lost)]
+            .map(|(id, closing)| (id.to_owned(), stage(closing)))
+            .into(),
+    )
+}
+
+/// Builds a report from the sample, after `edit` has had its way with it.
+fn built(name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
+    let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
+    let rules =
+        Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
+    let scene = Scene { account: &account, rules, now: at("2026-11-22T17:30:00Z"), has_payments: false };
+    let definition = Definition::named(name).unwrap();
+    let mut items = sample(&scene);
+    items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
+    edit(&mut items, &scene);
+    build(&definition, &items, &scene).unwrap()
+}
+
+fn as_is(_: &mut Vec<Item>, _: &Scene<'_>) {}
+
+#[test]
+fn the_closed_deals_report_reads_well() {
+    let document = built("closed-deals", as_is).document;
+    insta::assert_snapshot!(document.subject, @"Closed deals: 2 deals won €12,300.50 and $8,400.00, 1 deal lost €990.00, 1 correction · 22 Nov 2026");
+    insta::assert_snapshot!("closed_deals_text", plain_text(&document));
+}
+
+#[test]
+fn the_invoices_report_reads_well() {
+    let document = built("invoices", as_is).document;
+    insta::assert_snapshot!("invoices_text", plain_text(&document));
+}
+
+#[test]
+fn the_html_part_is_whole() {
+    insta::assert_snapshot!("closed_deals_html", html(&built("closed-deals", as_is).document));
+}
+
+#[test]
+fn record_text_stays_inert() {
+    let hostile = "<script>alert(1)</script>{{ 7*7 }}\r\nBcc: thief@example.com \u{202E}gpj.exe\" onload=\"x";
+    let document = built("closed-deals", |items, _| {
+        for item in items {
+            item.record.properties.insert("dealname".into(), hostile.into());
+            item.record.owner = Some(hostile.into());
+            item.record.company = Some(hostile.into());
+            item.record.properties.insert("amount".into(), hostile.into());
+        }
+    })
+    .document;
+    let html = html(&document);
+    assert!(!html.contains("<script>alert") && !html.contains("\" onload"), "markup must be escaped");
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;"), "and still be there to read");
+    assert!(html.contains("{{ 7*7 }}") && !html.contains("49 Bcc"), "template syntax is text");
+    let text = plain_text(&document);
+    assert!(!text.contains('\r') && !text.contains("\nBcc") && !text.contains('\u{202E}'));
+}
+
+/// Replaces the sample by one deal with this history, told as won before.
+fn one_told_deal(items: &mut Vec<Item>, scene: &Scene<'_>, edit: impl FnOnce(&mut Record)) {
+    items.retain(|item| item.record.name() == "Website relaunch");
+    let item = &mut items[0];
+    item.was = Some(Was { position: item.now.clone(), reported_at: Some(at("2026-11-22T12:00:00Z")) });
+    edit(&mut item.record);
+    item.now = Position::now(&item.record, &scene.rules);
+    item.changes = from_history(&item.record, &scene.rules);
+}
+
+#[test]
+fn a_told_deal_that_is_archived_is_taken_back() {
+    let section = built("closed-deals", |items, scene| {
+        one_told_deal(items, scene, |deal| deal.archived_at = Some(at("2026-11-22T15:00:00Z")));
+        items[0].changes = vec![changes::archived(&items[0].record, at("2026-11-22T15:00:00Z"), &scene.rules)];
+    })
+    .document
+    .sections
+    .remove(0);
+    assert_eq!(section.title, "Corrections");
+    assert_eq!(section.rows[0].cells, ["archived", "22 Nov 2026 16:00", "€12,300.50", "archived", "−€12,300.50"]);
+    assert_eq!(section.totals, ["−€12,300.50"]);
+}
+
+#[test]
+fn another_currency_nets_each_currency_by_itself() {
+    let section = built("closed-deals", |items, scene| {
+        one_told_deal(items, scene, |deal| {
+            deal.properties.insert("deal_currency_code".into(), "USD".into());
+        });
+    })
+    .document
+    .sections
+    .remove(0);
+    assert_eq!(section.rows[0].cells[2..], ["€12,300.50", "$12,300.50", "−€12,300.50 and $12,300.50"]);
+}
+
+#[test]
+fn a_merge_nets_to_one_correction() {
+    let built = built("closed-deals", |items, scene| {
+        items.retain(|item| ["Website relaunch", "Fleet maintenance"].contains(&item.record.name().as_str()));
+        let winner = items[0].record.key.id;
+        let won = items[0].now.clone();
+        items[0].was = Some(Was { position: won, reported_at: Some(at("2026-11-22T12:00:00Z")) });
+        items[0].changes.clear();
+        let loser = &mut items[1];
+        loser.now.standing = Standing::Merged { into: winner };
+        loser.changes = vec![changes::merged(&loser.record, winner, at("2026-11-22T15:00:00Z"), &scene.rules)];
+    });
+    let section = &built.document.sections[0];
+    assert_eq!(section.rows.len(), 1);
+    assert_eq!(section.rows[0].name, "Website relaunch");
+    assert_eq!(section.rows[0].cells[2..], ["€17,500.50", "€12,300.50", "−€5,200.00"]);
+    assert_eq!(section.rows[0].notes[0], "merged from Fleet maintenance");
+}
+
+#[test]
+fn what_was_undone_before_anybody_was_told_says_nothing() {
+    let built = built("closed-deals", |items, scene| {
+        items.retain(|item| item.record.name() == "Fleet maintenance");
+        items[0].was = None;
+        items[0].now = Position::now(&items[0].record, &scene.rules);
+    });
+    assert!(built.is_empty);
+}
+
+#[test]
+fn a_deal_without_anything_is_shown_and_not_added_up() {
+    let section = built("closed-deals", |items, scene| {
+        items.retain(|item| item.record.name() == "Website relaunch");
+        let item = &mut items[0];
+        item.was = None;
+        item.record.properties.retain(|name, _| name == "dealstage");
+        item.record.history.retain(|name, _| name == "dealstage");
+        item.record.owner = None;
+        item.record.company = None;
+        item.now = Position::now(&item.record, &scene.rules);
+    })
+    .document
+    .sections
+    .remove(0);
+    assert_eq!(section.rows[0].name, "deal 101");
+    let cells = ["—", "—", "22 Nov 2026 (no date in HubSpot)", "22 Nov 2026 09:00", "no amount"];
+    assert_eq!(section.rows[0].cells, cells);
+    assert!(section.totals.is_empty());
+}
+
+#[test]
+fn amounts_that_cannot_be_added_up_are_shown_as_they_came() {
+    for (amount, currency, shown, totals) in [
+        ("0.40000000000000002220446049250313080847263336181640625", "EUR", "€0.40", vec!["€0.40"]),
+        ("12", "ZZZ", "12 ZZZ (currency ZZZ is not in ISO 4217)", vec![]),
+        ("1e30", "EUR", "1e30 EUR (too large to be added up)", vec![]),
+        ("lots", "EUR", "lots EUR (not a number)", vec![]),
+    ] {
+        let section = built("closed-deals", |items, scene| {
+            items.retain(|item| item.record.name() == "Website relaunch");
+            let item = &mut items[0];
+            item.was = None;
+            item.record.properties.insert("amount".into(), amount.into());
+            item.record.properties.insert("deal_currency_code".into(), currency.into());
+            item.now = Position::now(&item.record, &scene.rules);
+        })
+        .document
+        .sections
+        .remove(0);
+        assert_eq!(section.rows[0].cells[4], shown);
+        assert_eq!(section.totals, totals);
+    }
+}
