@@ -1,0 +1,76 @@
+//! The finance changes.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::Transaction;
+
+use super::records::NewChange;
+use super::{Db, Store, StoreError, to_json};
+
+/// Stores a change once; tells whether it was new. A new one is pending for the reports that have to tell it.
+pub(super) async fn write_change(
+    transaction: &mut Transaction<'static, Db>,
+    new: &NewChange,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let change = &new.change;
+    let stored = sqlx::query(
+        "INSERT OR IGNORE INTO changes \
+         (portal_id, kind, record_id, change_id, change_kind, effective_at, business_date, observed_at, change) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(change.record.portal_id)
+    .bind(change.record.kind.as_str())
+    .bind(change.record.id)
+    .bind(&change.id)
+    .bind(change.kind.as_str())
+    .bind(change.effective_at.as_millisecond())
+    .bind(change.business_date.date.to_string())
+    .bind(now.as_millisecond())
+    .bind(to_json(change))
+    .execute(&mut **transaction)
+    .await?;
+    if stored.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for report in &new.reports {
+        sqlx::query("INSERT INTO pending (report_name, change_seq) VALUES (?, ?)")
+            .bind(report)
+            .bind(stored.last_insert_rowid())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(true)
+}
+
+impl Store {
+    /// Stores changes that no reading told of (the midnight step), and the day up to which they are complete, all or
+    /// nothing. Tells how many were new.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn store_changes(
+        &self,
+        changes: &[NewChange],
+        complete_until: (&str, Date),
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let mut new_changes = 0;
+        for new in changes {
+            new_changes += u64::from(write_change(&mut transaction, new, now).await?);
+        }
+        super::facts::write_fact(&mut transaction, complete_until.0, &to_json(&complete_until.1)).await?;
+        transaction.commit().await?;
+        Ok(new_changes)
+    }
+
+    /// How many changes the books hold.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn change_count(&self) -> Result<u64, StoreError> {
+        let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM changes").fetch_one(self.pool()).await?;
+        Ok(count.unsigned_abs())
+    }
+}

@@ -1,0 +1,169 @@
+//! Records that are to be looked at.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::Transaction;
+
+use super::{Db, Store, StoreError, time};
+use crate::domain::record::{Kind, RecordKey};
+
+/// A record that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The record.
+    pub record: RecordKey,
+    /// Which asking this is. It is cleared only for the one that was read, so an event during the read is not lost.
+    pub generation: i64,
+    /// A reading older than this is not good enough.
+    pub wanted_as_of: Option<Timestamp>,
+    /// When it was first read for this asking, if it was.
+    pub first_read_at: Option<Timestamp>,
+    /// How often it was read for this asking.
+    pub readings: u32,
+}
+
+/// Records asked for in one transaction: a hundred events on one record are one asking.
+#[derive(Debug, Default)]
+pub(super) struct Asked(BTreeMap<RecordKey, Option<Timestamp>>);
+
+impl Asked {
+    pub(super) fn add(&mut self, record: RecordKey, wanted_as_of: Option<Timestamp>) {
+        let wanted = self.0.entry(record).or_default();
+        *wanted = (*wanted).max(wanted_as_of);
+    }
+
+    pub(super) async fn store(
+        self,
+        transaction: &mut Transaction<'static, Db>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let now = now.as_millisecond();
+        for (record, wanted_as_of) in self.0 {
+            let wanted = wanted_as_of.map(Timestamp::as_millisecond);
+            let updated = sqlx::query(
+                "UPDATE due SET generation = generation + 1, readings = 0, first_read_at = NULL, next_at = ?, \
+                 wanted_as_of = CASE WHEN wanted_as_of IS NULL OR wanted_as_of < ? THEN ? ELSE wanted_as_of END \
+                 WHERE portal_id = ? AND kind = ? AND record_id = ?",
+            )
+            .bind(now)
+            .bind(wanted)
+            .bind(wanted)
+            .bind(record.portal_id)
+            .bind(record.kind.as_str())
+            .bind(record.id)
+            .execute(&mut **transaction)
+            .await?
+            .rows_affected();
+            if updated == 0 {
+                sqlx::query(
+                    "INSERT INTO due (portal_id, kind, record_id, generation, wanted_as_of, readings, next_at) \
+                     VALUES (?, ?, ?, 1, ?, 0, ?)",
+                )
+                .bind(record.portal_id)
+                .bind(record.kind.as_str())
+                .bind(record.id)
+                .bind(wanted)
+                .bind(now)
+                .execute(&mut **transaction)
+                .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Clears a record for the asking that was read. A newer asking stays due.
+pub(super) async fn clear(transaction: &mut Transaction<'static, Db>, due: &Due) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE due SET next_at = NULL, wanted_as_of = NULL, first_read_at = NULL, readings = 0 \
+         WHERE portal_id = ? AND kind = ? AND record_id = ? AND generation = ?",
+    )
+    .bind(due.record.portal_id)
+    .bind(due.record.kind.as_str())
+    .bind(due.record.id)
+    .bind(due.generation)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// The records of one kind that are due by now, longest waiting first.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn due(&self, portal_id: i64, of: Kind, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        type Row = (i64, i64, Option<i64>, Option<i64>, i64);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT record_id, generation, wanted_as_of, first_read_at, readings FROM due \
+             WHERE portal_id = ? AND kind = ? AND next_at <= ? ORDER BY next_at, record_id LIMIT ?",
+        )
+        .bind(portal_id)
+        .bind(of.as_str())
+        .bind(now.as_millisecond())
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(id, generation, wanted_as_of, first_read_at, readings)| {
+                Ok(Due {
+                    record: RecordKey { portal_id, kind: of, id },
+                    generation,
+                    wanted_as_of: wanted_as_of.map(|ms| time(ms, "due", "wanted_as_of")).transpose()?,
+                    first_read_at: first_read_at.map(|ms| time(ms, "due", "first_read_at")).transpose()?,
+                    readings: u32::try_from(readings).unwrap_or(u32::MAX),
+                })
+            })
+            .collect()
+    }
+
+    /// Puts off a record that was read and not settled, or could not be read. A newer asking is left as it is.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn put_off(&self, due: &Due, read_at: Option<Timestamp>, next_at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE due SET next_at = ?, readings = ?, first_read_at = COALESCE(first_read_at, ?) \
+             WHERE portal_id = ? AND kind = ? AND record_id = ? AND generation = ?",
+        )
+        .bind(next_at.as_millisecond())
+        .bind(i64::from(due.readings) + i64::from(read_at.is_some()))
+        .bind(read_at.map(Timestamp::as_millisecond))
+        .bind(due.record.portal_id)
+        .bind(due.record.kind.as_str())
+        .bind(due.record.id)
+        .bind(due.generation)
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Makes records due.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn ask_for(&self, records: &[RecordKey], now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        let mut asked = Asked::default();
+        for record in records {
+            asked.add(*record, None);
+        }
+        asked.store(&mut transaction, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// How many records are due or being waited for, and the next instant at which one is; accounts other than this
+    /// one do not count.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn waiting(&self, portal_id: i64) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let (count, next): (i64, Option<i64>) =
+            sqlx::query_as("SELECT COUNT(*), MIN(next_at) FROM due WHERE portal_id = ? AND next_at IS NOT NULL")
+                .bind(portal_id)
+                .fetch_one(self.pool())
+                .await?;
+        Ok((count.unsigned_abs(), next.map(|ms| time(ms, "due", "next_at")).transpose()?))
+    }
+}

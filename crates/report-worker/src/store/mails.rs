@@ -1,0 +1,225 @@
+//! Mails to send: byte for byte, with one state per recipient.
+
+use jiff::Timestamp;
+use sqlx::Transaction;
+
+use super::{BadValue, Db, Store, StoreError, time};
+
+/// A mail to store.
+#[derive(Debug, Clone)]
+pub struct OutgoingMail {
+    /// Its Message-ID, without angle brackets; every attempt to send it has the same one.
+    pub message_id: String,
+    /// The envelope sender.
+    pub sender: String,
+    /// Its subject, for messages.
+    pub subject: String,
+    /// The envelope recipients.
+    pub recipients: Vec<String>,
+    /// The message, RFC 5322.
+    pub bytes: Vec<u8>,
+}
+
+/// How a mail to one recipient stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailState {
+    /// To be sent.
+    Waiting,
+    /// Being sent. A process that dies now leaves it so, and nobody knows whether it arrived.
+    Sending,
+    /// Perhaps sent: the connection was lost after the message and before the answer. It is sent again.
+    Unknown,
+    /// The server took it.
+    Sent,
+    /// The server will not take it.
+    Refused,
+}
+
+impl MailState {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Waiting, "waiting"),
+        (Self::Sending, "sending"),
+        (Self::Unknown, "unknown"),
+        (Self::Sent, "sent"),
+        (Self::Refused, "refused"),
+    ];
+
+    /// The word in the books.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
+    }
+
+    fn parse(word: &str) -> Result<Self, StoreError> {
+        Self::ALL.iter().find(|(_, it)| *it == word).map(|(state, _)| *state).ok_or_else(|| StoreError::Unreadable {
+            table: "mail_recipients",
+            column: "state",
+            source: BadValue::Word(word.to_owned()),
+        })
+    }
+}
+
+/// A mail to one recipient that is to be sent now.
+#[derive(Debug, Clone)]
+pub struct WaitingMail {
+    /// Its Message-ID.
+    pub message_id: String,
+    /// The envelope sender.
+    pub sender: String,
+    /// The one recipient of this SMTP transaction.
+    pub address: String,
+    /// Its subject.
+    pub subject: String,
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How it stands.
+    pub state: MailState,
+}
+
+/// How a mail to one recipient stands, for messages.
+#[derive(Debug, Clone)]
+pub struct RecipientState {
+    /// The mail's Message-ID.
+    pub message_id: String,
+    /// The recipient.
+    pub address: String,
+    /// Its subject.
+    pub subject: String,
+    /// How it stands.
+    pub state: MailState,
+    /// What SMTP said last.
+    pub reply: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+pub(super) async fn write_mail(
+    transaction: &mut Transaction<'static, Db>,
+    mail: &OutgoingMail,
+    report_id: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let stored = sqlx::query(
+        "INSERT OR IGNORE INTO mails (message_id, report_id, sender, subject, created_at, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&mail.message_id)
+    .bind(report_id)
+    .bind(&mail.sender)
+    .bind(&mail.subject)
+    .bind(now.as_millisecond())
+    .bind(&mail.bytes)
+    .execute(&mut **transaction)
+    .await?
+    .rows_affected();
+    if stored == 0 {
+        return Ok(());
+    }
+    for address in &mail.recipients {
+        sqlx::query(
+            "INSERT OR IGNORE INTO mail_recipients (message_id, address, state, attempts, next_at, changed_at) \
+             VALUES (?, ?, 'waiting', 0, ?, ?)",
+        )
+        .bind(&mail.message_id)
+        .bind(address)
+        .bind(now.as_millisecond())
+        .bind(now.as_millisecond())
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Stores a mail that belongs to no report. One with the same Message-ID is stored once.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn store_mail(&self, mail: &OutgoingMail, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        write_mail(&mut transaction, mail, None, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The mails to send by now, one per recipient, oldest first.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn mails_to_send(&self, now: Timestamp, limit: u32) -> Result<Vec<WaitingMail>, StoreError> {
+        type Row = (String, String, String, String, Vec<u8>, i64, String);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT m.message_id, m.sender, r.address, m.subject, m.bytes, r.attempts, r.state FROM mail_recipients r \
+             JOIN mails m ON m.message_id = r.message_id WHERE r.next_at <= ? \
+             ORDER BY m.created_at, m.message_id, r.address LIMIT ?",
+        )
+        .bind(now.as_millisecond())
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(message_id, sender, address, subject, bytes, attempts, state)| {
+                let (attempts, state) = (u32::try_from(attempts).unwrap_or(u32::MAX), MailState::parse(&state)?);
+                Ok(WaitingMail { message_id, sender, address, subject, bytes, attempts, state })
+            })
+            .collect()
+    }
+
+    /// Writes down how a mail to one recipient stands; `next_at` is when to try again, if at all. Counts an attempt
+    /// when it begins ([`MailState::Sending`]).
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn set_mail_state(
+        &self,
+        mail: &WaitingMail,
+        state: MailState,
+        reply: Option<&str>,
+        next_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE mail_recipients SET state = ?, reply = COALESCE(?, reply), next_at = ?, changed_at = ?, \
+             attempts = attempts + ? WHERE message_id = ? AND address = ?",
+        )
+        .bind(state.as_str())
+        .bind(reply)
+        .bind(next_at.map(Timestamp::as_millisecond))
+        .bind(now.as_millisecond())
+        .bind(i64::from(state == MailState::Sending))
+        .bind(&mail.message_id)
+        .bind(&mail.address)
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// How all mails stand, oldest first.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn mail_states(&self) -> Result<Vec<RecipientState>, StoreError> {
+        type Row = (String, String, String, String, Option<String>, i64);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT r.message_id, r.address, m.subject, r.state, r.reply, r.attempts FROM mail_recipients r \
+             JOIN mails m ON m.message_id = r.message_id ORDER BY m.created_at, m.message_id, r.address",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(message_id, address, subject, state, reply, attempts)| {
+                let (attempts, state) = (u32::try_from(attempts).unwrap_or(u32::MAX), MailState::parse(&state)?);
+                Ok(RecipientState { message_id, address, subject, state, reply, attempts })
+            })
+            .collect()
+    }
+
+    /// The next instant at which a mail is to be sent, if any is.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn next_mail_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let (next,): (Option<i64>,) =
+            sqlx::query_as("SELECT MIN(next_at) FROM mail_recipients").fetch_one(self.pool()).await?;
+        next.map(|ms| time(ms, "mail_recipients", "next_at")).transpose()
+    }
+}

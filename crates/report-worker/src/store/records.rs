@@ -1,0 +1,262 @@
+//! The records as last read.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::Transaction;
+
+use super::changes::write_change;
+use super::due::{self, Due};
+use super::facts::write_fact;
+use super::{BadValue, Db, Store, StoreError, json, to_json};
+use crate::domain::changes::Change;
+use crate::domain::record::{Kind, Record, RecordKey};
+
+/// What asking for a record came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordState {
+    /// It was read.
+    Known,
+    /// It was read and is archived.
+    Archived,
+    /// It was merged into another one.
+    Merged {
+        /// The id of the record that is left.
+        into: i64,
+    },
+    /// There is none.
+    Gone,
+    /// The token may not read it.
+    Forbidden,
+}
+
+impl RecordState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Archived => "archived",
+            Self::Merged { .. } => "merged",
+            Self::Gone => "gone",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
+/// A record as the books hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Which record.
+    pub key: RecordKey,
+    /// What asking for it came to.
+    pub state: RecordState,
+    /// The record as it was last readable, with the histories; `None` if it never was.
+    pub record: Option<Record>,
+    /// True if HubSpot never showed what the event told.
+    pub unsettled: bool,
+}
+
+/// A change to store, and the event-driven reports that have to tell it.
+#[derive(Debug, Clone)]
+pub struct NewChange {
+    /// The change.
+    pub change: Change,
+    /// Names of reports.
+    pub reports: Vec<String>,
+}
+
+/// The outcome of one reading.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What was due.
+    pub due: Due,
+    /// The record after it.
+    pub stored: StoredRecord,
+    /// The due date of an invoice that is open, for the midnight step.
+    pub open_until: Option<Date>,
+    /// The changes that its history tells of; those that are in the books already are not stored again.
+    pub changes: Vec<NewChange>,
+}
+
+impl Store {
+    /// Reads records, in the order of their keys; those that were never asked for are missing.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn records(&self, keys: &[RecordKey]) -> Result<Vec<StoredRecord>, StoreError> {
+        type Row = (String, Option<i64>, i64, Option<String>);
+        let mut records = Vec::new();
+        for &key in keys {
+            let row: Option<Row> = sqlx::query_as(
+                "SELECT state, merged_into, unsettled, record FROM records \
+                 WHERE portal_id = ? AND kind = ? AND record_id = ?",
+            )
+            .bind(key.portal_id)
+            .bind(key.kind.as_str())
+            .bind(key.id)
+            .fetch_optional(self.pool())
+            .await?;
+            let Some((state, merged_into, unsettled, record)) = row else { continue };
+            records.push(StoredRecord {
+                key,
+                state: read_state(&state, merged_into)?,
+                record: record.map(|text| json(&text, "records", "record")).transpose()?,
+                unsettled: unsettled != 0,
+            });
+        }
+        Ok(records)
+    }
+
+    /// Stores what was read and the changes it tells of, and clears what was due, all or nothing. No older version
+    /// replaces a newer one. Tells how many changes were new.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn settle(&self, outcomes: &[Outcome], now: Timestamp) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let mut new_changes = 0;
+        for outcome in outcomes {
+            write_record(&mut transaction, &outcome.stored, outcome.open_until, now).await?;
+            for new in &outcome.changes {
+                new_changes += u64::from(write_change(&mut transaction, new, now).await?);
+            }
+            due::clear(&mut transaction, &outcome.due).await?;
+        }
+        transaction.commit().await?;
+        Ok(new_changes)
+    }
+
+    /// Stores a page of the opening balance: records as they are, without changes, and how far the walk has come. A
+    /// record that the books hold already stays as it is. `ask_for` is made due.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn open_with<C: serde::Serialize>(
+        &self,
+        records: &[(StoredRecord, Option<Date>)],
+        ask_for: &[RecordKey],
+        cursor: (&str, &C),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        for (stored, open_until) in records {
+            let (known,): (i64,) =
+                sqlx::query_as("SELECT COUNT(*) FROM records WHERE portal_id = ? AND kind = ? AND record_id = ?")
+                    .bind(stored.key.portal_id)
+                    .bind(stored.key.kind.as_str())
+                    .bind(stored.key.id)
+                    .fetch_one(&mut *transaction)
+                    .await?;
+            if known == 0 {
+                write_record(&mut transaction, stored, *open_until, now).await?;
+            }
+        }
+        let mut asked = due::Asked::default();
+        for record in ask_for {
+            asked.add(*record, None);
+        }
+        asked.store(&mut transaction, now).await?;
+        write_fact(&mut transaction, cursor.0, &to_json(cursor.1)).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The invoices that are open and were due before a day.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn open_invoices_due_before(&self, portal_id: i64, day: Date) -> Result<Vec<RecordKey>, StoreError> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT record_id FROM open_invoices WHERE portal_id = ? AND due_date < ? ORDER BY record_id",
+        )
+        .bind(portal_id)
+        .bind(day.to_string())
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(|(id,)| RecordKey { portal_id, kind: Kind::Invoice, id }).collect())
+    }
+
+    /// How many records of a kind the books hold that could be read.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn known_records(&self, portal_id: i64, of: Kind) -> Result<u64, StoreError> {
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT COUNT(*) FROM records WHERE portal_id = ? AND kind = ? AND state IN ('known', 'archived')",
+        )
+        .bind(portal_id)
+        .bind(of.as_str())
+        .fetch_one(self.pool())
+        .await?;
+        Ok(count.unsigned_abs())
+    }
+}
+
+fn read_state(word: &str, merged_into: Option<i64>) -> Result<RecordState, StoreError> {
+    Ok(match (word, merged_into) {
+        ("known", _) => RecordState::Known,
+        ("archived", _) => RecordState::Archived,
+        ("merged", Some(into)) => RecordState::Merged { into },
+        ("gone", _) => RecordState::Gone,
+        ("forbidden", _) => RecordState::Forbidden,
+        _ => {
+            let source = BadValue::Word(word.to_owned());
+            return Err(StoreError::Unreadable { table: "records", column: "state", source });
+        }
+    })
+}
+
+async fn write_record(
+    transaction: &mut Transaction<'static, Db>,
+    stored: &StoredRecord,
+    open_until: Option<Date>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = stored.key;
+    let merged_into = if let RecordState::Merged { into } = stored.state { Some(into) } else { None };
+    let updated_at = stored.record.as_ref().map_or(0, |record| record.updated_at.as_millisecond());
+    let text = stored.record.as_ref().map(to_json);
+    let newest: Option<(i64,)> =
+        sqlx::query_as("SELECT updated_at FROM records WHERE portal_id = ? AND kind = ? AND record_id = ?")
+            .bind(key.portal_id)
+            .bind(key.kind.as_str())
+            .bind(key.id)
+            .fetch_optional(&mut **transaction)
+            .await?;
+    match newest {
+        Some((newest,)) if newest > updated_at => return Ok(()),
+        Some(_) => sqlx::query(
+            "UPDATE records SET state = ?, merged_into = ?, updated_at = ?, read_at = ?, unsettled = ?, record = ? \
+                 WHERE portal_id = ? AND kind = ? AND record_id = ?",
+        ),
+        None => sqlx::query(
+            "INSERT INTO records \
+             (state, merged_into, updated_at, read_at, unsettled, record, portal_id, kind, record_id) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ),
+    }
+    .bind(stored.state.as_str())
+    .bind(merged_into)
+    .bind(updated_at)
+    .bind(now.as_millisecond())
+    .bind(i64::from(stored.unsettled))
+    .bind(text)
+    .bind(key.portal_id)
+    .bind(key.kind.as_str())
+    .bind(key.id)
+    .execute(&mut **transaction)
+    .await?;
+    if key.kind == Kind::Invoice {
+        sqlx::query("DELETE FROM open_invoices WHERE portal_id = ? AND record_id = ?")
+            .bind(key.portal_id)
+            .bind(key.id)
+            .execute(&mut **transaction)
+            .await?;
+        if let Some(day) = open_until {
+            sqlx::query("INSERT INTO open_invoices (portal_id, record_id, due_date) VALUES (?, ?, ?)")
+                .bind(key.portal_id)
+                .bind(key.id)
+                .bind(day.to_string())
+                .execute(&mut **transaction)
+                .await?;
+        }
+    }
+    Ok(())
+}

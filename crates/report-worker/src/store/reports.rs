@@ -1,0 +1,193 @@
+//! The reports as built, and what they have still to tell.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::mails::{OutgoingMail, write_mail};
+use super::{Store, StoreError, json, kind, time, to_json};
+use crate::domain::changes::Change;
+use crate::domain::position::Position;
+use crate::domain::record::RecordKey;
+
+/// A change that an event-driven report has still to tell.
+#[derive(Debug, Clone)]
+pub struct PendingChange {
+    /// Its number in the books.
+    pub seq: i64,
+    /// The change.
+    pub change: Change,
+    /// When the books learned of it.
+    pub observed_at: Timestamp,
+    /// True while its record is due: more may be coming.
+    pub record_due: bool,
+}
+
+/// A report to store with its mail.
+#[derive(Debug, Clone)]
+pub struct NewReport {
+    /// The same changes under the same name have the same id.
+    pub id: String,
+    /// The definition's name.
+    pub name: String,
+    /// Digest of the definition it was built by.
+    pub definition_hash: String,
+    /// What it says, as JSON.
+    pub document: String,
+    /// The changes it tells, by their numbers.
+    pub changes: Vec<i64>,
+    /// Where each record stands by this report.
+    pub lines: Vec<(RecordKey, Position)>,
+}
+
+impl Store {
+    /// What a report has still to tell, oldest first.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn pending(&self, report_name: &str) -> Result<Vec<PendingChange>, StoreError> {
+        let rows: Vec<(i64, String, i64, Option<i64>)> = sqlx::query_as(
+            "SELECT c.seq, c.change, c.observed_at, d.next_at FROM pending p \
+             JOIN changes c ON c.seq = p.change_seq \
+             LEFT JOIN due d ON d.portal_id = c.portal_id AND d.kind = c.kind AND d.record_id = c.record_id \
+             WHERE p.report_name = ? ORDER BY c.seq",
+        )
+        .bind(report_name)
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(seq, change, observed_at, next_at)| {
+                Ok(PendingChange {
+                    seq,
+                    change: json(&change, "changes", "change")?,
+                    observed_at: time(observed_at, "changes", "observed_at")?,
+                    record_due: next_at.is_some(),
+                })
+            })
+            .collect()
+    }
+
+    /// Where each record stood by the newest report of this name that spoke of it, and when that was built.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn reported(
+        &self,
+        report_name: &str,
+        keys: &[RecordKey],
+    ) -> Result<BTreeMap<RecordKey, (Position, Timestamp)>, StoreError> {
+        let mut reported = BTreeMap::new();
+        for &key in keys {
+            let row: Option<(String, i64)> = sqlx::query_as(
+                "SELECT position, built_at FROM report_lines \
+                 WHERE report_name = ? AND portal_id = ? AND kind = ? AND record_id = ? \
+                 ORDER BY built_at DESC, report_id DESC LIMIT 1",
+            )
+            .bind(report_name)
+            .bind(key.portal_id)
+            .bind(key.kind.as_str())
+            .bind(key.id)
+            .fetch_optional(self.pool())
+            .await?;
+            if let Some((position, built_at)) = row {
+                let position = json(&position, "report_lines", "position")?;
+                reported.insert(key, (position, time(built_at, "report_lines", "built_at")?));
+            }
+        }
+        Ok(reported)
+    }
+
+    /// Stores a report, what it says of which record, and its mail, all or nothing. Without a mail where there is nothing
+    /// to tell: changes that undid each other are settled too. False if another worker has told one of its changes already; then nothing is stored.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn store_report(
+        &self,
+        report: &NewReport,
+        mail: Option<&OutgoingMail>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO reports (id, name, definition_hash, built_at, document) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(&report.id)
+        .bind(&report.name)
+        .bind(&report.definition_hash)
+        .bind(now.as_millisecond())
+        .bind(&report.document)
+        .execute(&mut *transaction)
+        .await?;
+        for &seq in &report.changes {
+            let told = sqlx::query(
+                "INSERT OR IGNORE INTO report_changes (report_name, change_seq, report_id) VALUES (?, ?, ?)",
+            )
+            .bind(&report.name)
+            .bind(seq)
+            .bind(&report.id)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+            if told == 0 {
+                return Ok(false);
+            }
+            sqlx::query("DELETE FROM pending WHERE report_name = ? AND change_seq = ?")
+                .bind(&report.name)
+                .bind(seq)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        for (key, position) in &report.lines {
+            sqlx::query(
+                "INSERT INTO report_lines \
+                 (report_name, portal_id, kind, record_id, built_at, report_id, position) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(&report.name)
+            .bind(key.portal_id)
+            .bind(key.kind.as_str())
+            .bind(key.id)
+            .bind(now.as_millisecond())
+            .bind(&report.id)
+            .bind(to_json(position))
+            .execute(&mut *transaction)
+            .await?;
+        }
+        if let Some(mail) = mail {
+            write_mail(&mut transaction, mail, Some(&report.id), now).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The newest stored document of a report, as JSON.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn newest_document(&self, report_name: &str) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> =
+            sqlx::query_as("SELECT document FROM reports WHERE name = ? ORDER BY built_at DESC, id DESC LIMIT 1")
+                .bind(report_name)
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(row.map(|(document,)| document))
+    }
+
+    /// Which reports told a change of a record, for tests and messages: report id by change id.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn told(&self) -> Result<Vec<(RecordKey, String, String)>, StoreError> {
+        let rows: Vec<(i64, String, i64, String, String)> = sqlx::query_as(
+            "SELECT c.portal_id, c.kind, c.record_id, c.change_id, rc.report_id FROM report_changes rc \
+             JOIN changes c ON c.seq = rc.change_seq ORDER BY c.seq",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(portal_id, word, id, change, report)| {
+                Ok((RecordKey { portal_id, kind: kind(&word, "changes")?, id }, change, report))
+            })
+            .collect()
+    }
+}
