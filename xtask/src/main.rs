@@ -1,2 +1,147 @@
-//! Stub.
-fn main() {}
+//! `cargo xtask`: brings up what the tests need, runs them, takes it down; and the checks that CI makes.
+//!
+//! Built before everything else, so it stays small: std and anyhow.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command: progress on stderr, help on stdout")]
+
+mod checks;
+mod machine;
+mod services;
+mod soak;
+mod steps;
+mod system;
+mod test;
+
+use std::env;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask: what a plain cargo line cannot do
+
+Usage: cargo xtask <TASK>
+
+  test [FILTER…]             bring up an SQS API and a Python environment, run every test (or those whose name
+                             contains a FILTER), take it all down
+  test --system [FILTER…]    the heavier tests: the demo's mails in a real browser
+  soak [--rounds N] [--seed S]
+                             long searches, by hand: N rounds beginning with seed S
+  check                      formatting, lints, docs, and the rules of the house
+
+Exit code: 0 done; 1 failed; 2 wrong usage; a failed test run passes on cargo's own.
+";
+
+/// A command line that is understood.
+#[derive(Debug, PartialEq)]
+enum Task {
+    Help,
+    Test { system: bool, filters: Vec<String> },
+    Soak(soak::Search),
+    Check,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let task = match parse(&arguments) {
+        Ok(task) => task,
+        Err(problem) => {
+            eprintln!("error: {problem}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match task {
+        Task::Help => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Task::Test { system: false, filters } => test::run(&filters),
+        Task::Test { system: true, filters } => system::run(&filters),
+        Task::Soak(search) => soak::run(&search),
+        Task::Check => checks::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            steps::exit_code(&error)
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Task, String> {
+    let Some((task, rest)) = arguments.split_first() else {
+        return Err("no task is named".to_owned());
+    };
+    match task.as_str() {
+        "help" | "--help" | "-h" => Ok(Task::Help),
+        "test" => parse_test(rest),
+        "soak" => parse_soak(rest).map(Task::Soak),
+        "check" => match rest.first() {
+            None => Ok(Task::Check),
+            Some(argument) => Err(format!("`check` takes no arguments, and `{argument}` is one")),
+        },
+        _ => Err(format!("there is no task `{task}`")),
+    }
+}
+
+fn parse_test(arguments: &[String]) -> Result<Task, String> {
+    let (options, filters): (Vec<_>, Vec<_>) =
+        arguments.iter().cloned().partition(|argument| argument.starts_with('-'));
+    match options.iter().find(|option| *option != "--system") {
+        None => Ok(Task::Test { system: !options.is_empty(), filters }),
+        Some(option) => Err(format!("`test` has no option `{option}`")),
+    }
+}
+
+fn parse_soak(arguments: &[String]) -> Result<soak::Search, String> {
+    let mut search = soak::Search::default();
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let wanted = match option.as_str() {
+            "--rounds" => &mut search.rounds,
+            "--seed" => &mut search.seed,
+            _ => return Err(format!("`soak` has no option `{option}`")),
+        };
+        let number = rest.next().and_then(|text| text.parse().ok());
+        *wanted = Some(number.ok_or_else(|| format!("`{option}` needs a whole number after it"))?);
+    }
+    Ok(search)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Task, String> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_task_is_understood() {
+        let filters = vec!["door".to_owned(), "queue".to_owned()];
+        assert_eq!(parsed("--help"), Ok(Task::Help));
+        assert_eq!(parsed("test"), Ok(Task::Test { system: false, filters: vec![] }));
+        assert_eq!(parsed("test door queue"), Ok(Task::Test { system: false, filters: filters.clone() }));
+        assert_eq!(parsed("test door --system queue"), Ok(Task::Test { system: true, filters }));
+        assert_eq!(parsed("soak --seed 7"), Ok(Task::Soak(soak::Search { rounds: None, seed: Some(7) })));
+        assert_eq!(
+            parsed("soak --rounds 40 --seed 7"),
+            Ok(Task::Soak(soak::Search { rounds: Some(40), seed: Some(7) }))
+        );
+        assert_eq!(parsed("check"), Ok(Task::Check));
+    }
+
+    #[test]
+    fn wrong_usage_is_named() {
+        for (line, problem) in [
+            ("", "no task is named"),
+            ("bench", "there is no task `bench`"),
+            ("test --sytem", "`test` has no option `--sytem`"),
+            ("check fmt", "`check` takes no arguments, and `fmt` is one"),
+            ("soak --rounds", "`--rounds` needs a whole number after it"),
+            ("soak --seed -1", "`--seed` needs a whole number after it"),
+            ("soak 40", "`soak` has no option `40`"),
+        ] {
+            assert_eq!(parsed(line), Err(problem.to_owned()), "cargo xtask {line}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `cargo xtask check`: what must hold before anything runs.
+
+mod house;
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::machine::{cargo, root};
+use crate::steps::{Steps, succeed};
+
+/// All checks run, so that one look shows everything; the first that failed decides the exit code.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::of("check");
+    let outcomes = [
+        steps.step("house", "The rules of the house", || house(root())),
+        steps.step("fmt", "Formatting", || succeed(&mut cargo(&["fmt", "--all", "--check"]))),
+        steps.step("clippy", "Lints", || {
+            // All features: the system and soak tests are behind theirs.
+            let scope = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
+            succeed(cargo(&scope).args(["--", "-D", "warnings"]))
+        }),
+        steps.step("docs", "Documentation", || {
+            let scope = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
+            succeed(cargo(&scope).env("RUSTDOCFLAGS", "-D warnings"))
+        }),
+        steps.step("production", "The worker as it ships, without the demo", || {
+            succeed(&mut cargo(&["check", "--package", "report-worker", "--no-default-features", "--locked"]))
+        }),
+    ];
+    steps.summarise();
+    outcomes.into_iter().collect()
+}
+
+/// Reads every source file of the crates and prints what breaks a rule, as `file:line: what`.
+fn house(root: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root.join("crates"))? {
+        collect_sources(&entry?.path().join("src"), &mut files)?;
+    }
+    files.sort();
+    let mut count = 0;
+    for file in &files {
+        let path = file.strip_prefix(root)?.to_string_lossy();
+        for violation in house::violations(&path, &fs::read_to_string(file)?) {
+            eprintln!("{path}:{}: {}", violation.line, violation.text);
+            count += 1;
+        }
+    }
+    if count > 0 {
+        bail!("the rules of the house are broken {count} times");
+    }
+    Ok(())
+}
+
+fn collect_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_sources(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

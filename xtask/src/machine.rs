@@ -1,0 +1,47 @@
+//! This machine: where the checkout is, which cargo runs, and packages of Debian that a task needs.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::steps::succeed;
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask/ lies in the checkout")
+}
+
+/// A file or folder under target/.
+pub(crate) fn target(name: &str) -> PathBuf {
+    root().join("target").join(name)
+}
+
+/// The cargo that runs this, at the root of the checkout.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+/// Installs packages of Debian, or says in one line how to.
+pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
+    let names = packages.join(" ");
+    let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !root || !Path::new("/usr/bin/apt-get").exists() {
+        bail!("{purpose} is missing: install it, on Debian with `sudo apt-get install {names}`");
+    }
+    eprintln!("==> {purpose} is missing: installing {names}");
+    succeed(&mut apt(&["update"]))?;
+    succeed(apt(&["install", "--yes", "--no-install-recommends"]).args(packages))
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let mut command = Command::new("/usr/bin/apt-get");
+    command.arg("-qq").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}

@@ -1,0 +1,125 @@
+//! What the tests need beside cargo: a Python environment with pinned packages, and an SQS API on 127.0.0.1.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::machine::{install, root, target};
+use crate::steps::succeed;
+
+/// Ministack imports half of AWS before it answers; on a loaded two-core machine that took 9 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// target/test-python: a virtual environment with what tests/services/requirements.txt names.
+pub(crate) struct Python(PathBuf);
+
+impl Python {
+    /// Makes the environment, or finds it made: again only when the requirements or Python itself have changed.
+    pub(crate) fn ready() -> Result<Self> {
+        if !has_venv() {
+            install(&["python3", "python3-venv"], "Python with its venv module")?;
+        }
+        let requirements = root().join("tests/services/requirements.txt");
+        let wanted = format!("{}{}", version()?, fs::read_to_string(&requirements)?);
+        let (folder, stamp) = (target("test-python"), target("test-python/installed.txt"));
+        let python = Self(folder.join("bin/python"));
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(python);
+        }
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"];
+        succeed(Command::new(&python.0).args(pip).arg(&requirements))?;
+        fs::write(&stamp, wanted)?;
+        Ok(python)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Debian ships `venv` without `ensurepip`, which it cannot do without, in a package of its own.
+fn has_venv() -> bool {
+    let probe = Command::new("python3").args(["-c", "import ensurepip, venv"]).stderr(Stdio::null()).status();
+    probe.is_ok_and(|status| status.success())
+}
+
+fn version() -> Result<String> {
+    let output = Command::new("python3").arg("--version").output().context("cannot start `python3`")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// An SQS API of its own for this run. It ends when this value is dropped, and also when xtask is killed: its stdin closes then.
+pub(crate) struct Sqs {
+    server: Child,
+    url: String,
+}
+
+impl Sqs {
+    /// Starts it and waits for its first answer; what it has to say goes to the file `log`.
+    pub(crate) fn start(python: &Python, log: &Path) -> Result<Self> {
+        let mut server = Command::new(python.path())
+            .arg(root().join("tests/services/sqs_server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(log)?)
+            .spawn()
+            .context("cannot start the SQS API")?;
+        let stdout = server.stdout.take().expect("stdout is piped");
+        let mut sqs = Self { server, url: String::new() };
+        BufReader::new(stdout).read_line(&mut sqs.url)?;
+        sqs.url.truncate(sqs.url.trim_end().len());
+        sqs.answers().with_context(|| format!("the SQS API does not answer; {} says why", log.display()))?;
+        Ok(sqs)
+    }
+
+    /// Asks for the list of queues. The socket is open since the first line, so one request waits as long as it takes.
+    fn answers(&self) -> Result<()> {
+        let address = self.url.strip_prefix("http://").context("it ended before it said where it listens")?;
+        let mut connection = TcpStream::connect(address)?;
+        connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        write!(
+            connection,
+            "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-Amz-Target: AmazonSQS.ListQueues\r\n\
+             Content-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\n\r\n{{}}"
+        )?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        let status = answer.lines().next().unwrap_or_default();
+        ensure!(status.starts_with("HTTP/1.1 200"), "it answered `{status}`");
+        Ok(())
+    }
+
+    /// Where it listens, as the AWS SDK wants to know it.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Sqs {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already. It keeps nothing, so there is nothing to ask it to finish.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sqs_api_that_cannot_start_is_an_error() {
+        let python = Python(PathBuf::from("/bin/false"));
+        let error = Sqs::start(&python, Path::new("/dev/null")).map(|_| ()).unwrap_err();
+        assert_eq!(
+            format!("{error:#}"),
+            "the SQS API does not answer; /dev/null says why: it ended before it said where it listens"
+        );
+    }
+}
