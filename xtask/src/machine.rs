@@ -22,8 +22,16 @@ pub(crate) fn target(name: &str) -> PathBuf {
 }
 
 /// The cargo that runs this, at the root of the checkout.
+///
+/// `cargo run` tells xtask which package it is. Told on to another cargo, that would make build scripts run again which look at
+/// these variables (ring's does), and with them everything built on ring: once here, and once more at the next plain `cargo test`.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(root()).args(arguments);
     command
 }

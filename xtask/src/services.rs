@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::machine::{install, root, target};
 use crate::steps::succeed;
 
-/// Ministack imports half of AWS before it answers; on a loaded two-core machine that took 9 s.
+/// Usually it answers at once; the first time, Python compiles the packages on a machine that may have other work.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// target/test-python: a virtual environment with what tests/services/requirements.txt names.
