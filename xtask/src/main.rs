@@ -60,10 +60,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            steps::exit_code(&error)
-        }
+        Err(error) => steps::exit_code(&error),
     }
 }
 

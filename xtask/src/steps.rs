@@ -20,7 +20,7 @@ impl Steps {
         Self { task, started: Instant::now(), times: Vec::new(), failed: Vec::new() }
     }
 
-    /// Does one step. `name` stands in the summary, `headline` says what is happening now.
+    /// Does one step, and says why when it fails. `name` stands in the summary, `headline` says what is happening now.
     pub(crate) fn step<T>(
         &mut self,
         name: &'static str,
@@ -31,7 +31,8 @@ impl Steps {
         let started = Instant::now();
         let outcome = work();
         self.times.push(format!("{name} {}", spoken(started.elapsed())));
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
+            eprintln!("error: {error:#}");
             self.failed.push(name);
         }
         outcome
