@@ -1,0 +1,359 @@
+//! The one decision about a delivery: admitted into an [`Envelope`], or refused for one named reason.
+//!
+//! Nothing here looks into the body: what is not signed is not read.
+
+use std::str::FromStr;
+
+use data_encoding::{BASE64, HEXLOWER};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+use crate::envelope::{Delivery, Envelope, MAX_MESSAGE_BYTES, MatchedSecret, Proof};
+use crate::signature::{FRESHNESS_MS, Secret, Signature, SignatureVersion, digest_v1, digest_v2, digest_v3};
+
+/// The header of a v1 or v2 signature.
+pub const SIGNATURE_HEADER: &str = "X-HubSpot-Signature";
+/// The header of a v3 signature.
+pub const SIGNATURE_V3_HEADER: &str = "X-HubSpot-Signature-v3";
+/// The header of the time that a v3 signature covers, in epoch milliseconds.
+pub const TIMESTAMP_HEADER: &str = "X-HubSpot-Request-Timestamp";
+/// The header by which HubSpot's support finds a request. Not signed.
+pub const CORRELATION_HEADER: &str = "X-HubSpot-Correlation-Id";
+
+/// Digits of the longest timestamp that is read: epoch milliseconds up to the year 33658.
+const MAX_TIMESTAMP_DIGITS: usize = 15;
+/// Longest correlation id that is kept. It is unsigned, so it must not decide whether a delivery fits into the queue.
+const MAX_CORRELATION_BYTES: usize = 128;
+
+/// What signatures are checked with: at least one live secret, and the versions that are accepted.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    live: Vec<Secret>,
+    retired: Vec<Secret>,
+    older_versions: Vec<SignatureVersion>,
+}
+
+/// A set of keys without a live secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no client secret; without one nothing can be checked")]
+pub struct NoSecret;
+
+impl Keys {
+    /// Live secrets, newest first; during a rotation there are two. Accepts v3 only.
+    ///
+    /// # Errors
+    /// An empty list is refused.
+    pub fn new(live: Vec<Secret>) -> Result<Self, NoSecret> {
+        if live.is_empty() { Err(NoSecret) } else { Ok(Self { live, retired: Vec::new(), older_versions: Vec::new() }) }
+    }
+
+    /// Adds secrets that are no longer live. They open no door: they only verify again what was admitted before.
+    #[must_use]
+    pub fn with_retired(mut self, retired: Vec<Secret>) -> Self {
+        self.retired = retired;
+        self
+    }
+
+    /// Accepts v2 and v1 where they are listed. v3 is always accepted, and a delivery that carries it is judged by it.
+    #[must_use]
+    pub fn with_versions(mut self, versions: &[SignatureVersion]) -> Self {
+        self.older_versions =
+            [SignatureVersion::V2, SignatureVersion::V1].into_iter().filter(|old| versions.contains(old)).collect();
+        self
+    }
+
+    fn matched(&self, index: usize) -> MatchedSecret {
+        match index {
+            0 => MatchedSecret::Newest,
+            older if older < self.live.len() => MatchedSecret::Older,
+            _ => MatchedSecret::Retired,
+        }
+    }
+}
+
+/// The exact URLs that HubSpot is told to call; two while a change of URL is under way, since HubSpot caches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetUrls(Vec<String>);
+
+/// A list of target URLs that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetUrlError {
+    /// The list is empty.
+    #[error("there is no target URL; give the one from the webhook settings of the HubSpot app")]
+    None,
+    /// Neither https nor http, or without a host.
+    #[error("target URL `{0}` does not start with https://host or http://host")]
+    NoHost(String),
+    /// HubSpot sends neither fragments nor characters that a URL has to escape.
+    #[error("target URL `{0}` holds a character that is never sent in a URL; write it percent-encoded, without `#`")]
+    Character(String),
+}
+
+impl TargetUrls {
+    /// The URLs as they stand in HubSpot's settings; they are compared as text and not normalised.
+    ///
+    /// # Errors
+    /// An empty list, a URL without scheme and host, and one with characters that RFC 3986 does not allow.
+    pub fn new<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, TargetUrlError> {
+        let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
+        for url in &urls {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', '?'])) {
+                return Err(TargetUrlError::NoHost(url.clone()));
+            }
+            if url.contains('#') || !is_graphic(url) {
+                return Err(TargetUrlError::Character(url.clone()));
+            }
+        }
+        if urls.is_empty() { Err(TargetUrlError::None) } else { Ok(Self(urls)) }
+    }
+}
+
+impl FromStr for TargetUrls {
+    type Err = TargetUrlError;
+
+    /// Reads a comma separated list.
+    fn from_str(list: &str) -> Result<Self, TargetUrlError> {
+        Self::new(list.split(',').map(str::trim).filter(|url| !url.is_empty()))
+    }
+}
+
+/// A request as an edge received it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The HTTP method, as it came.
+    pub method: &'a str,
+    /// Every header, in any case of its name; a repeated header is repeated here.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The bytes of the body, after the transfer encodings and before everything else.
+    pub body: &'a [u8],
+    /// The raw query string without its `?`, or none if the request had no `?`. HubSpot signs the URL it called, query
+    /// included, so a target URL that was configured without a query is checked with the one that came.
+    pub query: Option<&'a str>,
+}
+
+/// Why a delivery is refused. The caller is told only the status; the reason is for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// HubSpot only posts.
+    #[error("the method is not POST")]
+    MethodNotPost,
+    /// The query string holds characters that are never sent in a URL.
+    #[error("the query string is not printable ASCII")]
+    QueryNotAscii,
+    /// No signature at all.
+    #[error("no signature header was sent")]
+    SignatureMissing,
+    /// A v1 or v2 signature where neither is switched on.
+    #[error("only a v1 or v2 signature was sent, and neither version is switched on")]
+    OlderSignatureOnly,
+    /// A v3 signature without its time.
+    #[error("no {TIMESTAMP_HEADER} header was sent")]
+    TimestampMissing,
+    /// Two headers, of which different readers would take different ones.
+    #[error("the header {0} was sent more than once")]
+    HeaderDoubled(&'static str),
+    /// A security header with bytes outside printable ASCII.
+    #[error("the header {0} is not printable ASCII")]
+    HeaderNotAscii(&'static str),
+    /// Not the text of 32 bytes.
+    #[error("the signature is not the base64 (v3) or lower-case hex (v1, v2) of 32 bytes")]
+    SignatureMalformed,
+    /// Something else than digits, or too many.
+    #[error("the timestamp is not a number of milliseconds in digits")]
+    TimestampMalformed,
+    /// Older than [`FRESHNESS_MS`].
+    #[error("the timestamp is {age_ms} ms old when received; {FRESHNESS_MS} are allowed")]
+    TimestampTooOld {
+        /// Age at the time of receipt, in milliseconds.
+        age_ms: i64,
+    },
+    /// Further ahead than [`FRESHNESS_MS`].
+    #[error("the timestamp is {ahead_ms} ms ahead of the time of receipt; {FRESHNESS_MS} are allowed")]
+    TimestampTooFarAhead {
+        /// How far it lies ahead of the time of receipt, in milliseconds.
+        ahead_ms: i64,
+    },
+    /// Well formed, and not made with any of our secrets over what we received.
+    #[error("the signature matches none of the secrets and target URLs")]
+    SignatureMismatch,
+    /// Signed, but no queue message can carry it.
+    #[error("the delivery makes a queue message of {bytes} bytes; {MAX_MESSAGE_BYTES} fit")]
+    TooLarge {
+        /// Size of the encoded envelope, in bytes.
+        bytes: usize,
+    },
+}
+
+impl Refusal {
+    /// A stable name, for logs, metrics and `closing-bell verify`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::MethodNotPost => "method_not_post",
+            Self::QueryNotAscii => "query_not_ascii",
+            Self::SignatureMissing => "signature_missing",
+            Self::OlderSignatureOnly => "older_signature_only",
+            Self::TimestampMissing => "timestamp_missing",
+            Self::HeaderDoubled(_) => "header_doubled",
+            Self::HeaderNotAscii(_) => "header_not_ascii",
+            Self::SignatureMalformed => "signature_malformed",
+            Self::TimestampMalformed => "timestamp_malformed",
+            Self::TimestampTooOld { .. } => "timestamp_too_old",
+            Self::TimestampTooFarAhead { .. } => "timestamp_too_far_ahead",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
+
+    /// The HTTP status that the caller gets.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::MethodNotPost => 405,
+            Self::TooLarge { .. } => 413,
+            _ => 401,
+        }
+    }
+}
+
+/// Decides about one request. `now_ms` is the time of receipt, epoch milliseconds UTC.
+///
+/// # Errors
+/// Exactly one [`Refusal`]: the first that applies, in the order method, headers, timestamp, signature, size.
+pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Envelope, Refusal> {
+    if request.method != "POST" {
+        return Err(Refusal::MethodNotPost);
+    }
+    if !request.query.is_none_or(is_graphic) {
+        return Err(Refusal::QueryNotAscii);
+    }
+    let proof = read_proof(request.headers, keys)?;
+    let called: Vec<String> = urls.0.iter().map(|url| called_url(url, request.query)).collect();
+    let seal = authenticate(&proof, request.method, &called, request.body, now_ms, keys, &keys.live)?;
+    let envelope = Envelope::new(
+        Delivery {
+            received_at_ms: now_ms,
+            method: request.method.to_owned(),
+            url: called[seal.url].clone(),
+            proof,
+            correlation_id: correlation_id(request.headers),
+            body: request.body.to_vec(),
+        },
+        seal.version,
+        seal.secret,
+    );
+    match envelope.encode().len() {
+        bytes if bytes > MAX_MESSAGE_BYTES => Err(Refusal::TooLarge { bytes }),
+        _ => Ok(envelope),
+    }
+}
+
+/// Verifies again what was admitted: freshness against the time of receipt, and the retired secrets count too.
+pub(crate) fn verify_again(delivery: &Delivery, keys: &Keys) -> Result<(SignatureVersion, MatchedSecret), Refusal> {
+    let secrets: Vec<Secret> = keys.live.iter().chain(&keys.retired).cloned().collect();
+    let url = std::slice::from_ref(&delivery.url);
+    let Delivery { proof, method, body, received_at_ms, .. } = delivery;
+    let seal = authenticate(proof, method, url, body, *received_at_ms, keys, &secrets)?;
+    Ok((seal.version, seal.secret))
+}
+
+/// What an accepted signature was found to be.
+struct Seal {
+    version: SignatureVersion,
+    /// Index among the URLs.
+    url: usize,
+    secret: MatchedSecret,
+}
+
+/// Checks the proof over every secret and URL, always all of them, so that the time taken tells nothing about which.
+fn authenticate(
+    proof: &Proof,
+    method: &str,
+    urls: &[String],
+    body: &[u8],
+    received_at_ms: i64,
+    keys: &Keys,
+    secrets: &[Secret],
+) -> Result<Seal, Refusal> {
+    let matching = |given: Signature, sign: &dyn Fn(&Secret, &str) -> Signature| {
+        let pairs = urls.len() * secrets.len();
+        let none = u64::MAX;
+        let first = (0..pairs).rev().fold(none, |found, pair| {
+            let expected = sign(&secrets[pair % secrets.len()], &urls[pair / secrets.len()]);
+            u64::conditional_select(&found, &(pair as u64), expected.ct_eq(&given))
+        });
+        usize::try_from(first).ok().filter(|_| first != none)
+    };
+    let (version, pair) = match proof {
+        Proof::V3 { signature, timestamp } => {
+            let given = decode(&BASE64, signature)?;
+            check_freshness(timestamp, received_at_ms)?;
+            let pair = matching(given, &|secret, url| digest_v3(secret, method, url, body, timestamp));
+            (SignatureVersion::V3, pair.ok_or(Refusal::SignatureMismatch)?)
+        }
+        Proof::Older { signature } => {
+            let given = decode(&HEXLOWER, signature)?;
+            let found = keys.older_versions.iter().find_map(|version| {
+                let pair = matching(given, &|secret, url| match version {
+                    SignatureVersion::V2 => digest_v2(secret, method, url, body),
+                    _ => digest_v1(secret, body),
+                });
+                pair.map(|pair| (*version, pair))
+            });
+            found.ok_or(Refusal::SignatureMismatch)?
+        }
+    };
+    Ok(Seal { version, url: pair / secrets.len(), secret: keys.matched(pair % secrets.len()) })
+}
+
+fn decode(encoding: &data_encoding::Encoding, text: &str) -> Result<Signature, Refusal> {
+    let bytes = encoding.decode(text.as_bytes()).map_err(|_| Refusal::SignatureMalformed)?;
+    bytes.try_into().map_err(|_| Refusal::SignatureMalformed)
+}
+
+fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> {
+    let digits = (1..=MAX_TIMESTAMP_DIGITS).contains(&timestamp.len()) && timestamp.bytes().all(|b| b.is_ascii_digit());
+    let signed_at_ms = timestamp.parse::<i64>().ok().filter(|_| digits).ok_or(Refusal::TimestampMalformed)?;
+    match received_at_ms.saturating_sub(signed_at_ms) {
+        age_ms if age_ms > FRESHNESS_MS => Err(Refusal::TimestampTooOld { age_ms }),
+        age_ms if age_ms < -FRESHNESS_MS => Err(Refusal::TimestampTooFarAhead { ahead_ms: -age_ms }),
+        _ => Ok(()),
+    }
+}
+
+/// Finds the signature that has to be right. A v3 header settles it: v1 and v2 know no time, so a fall back to them would
+/// let anybody replay a delivery. `X-HubSpot-Signature-Version` is never read: it would let the caller choose.
+fn read_proof(headers: &[(&str, &[u8])], keys: &Keys) -> Result<Proof, Refusal> {
+    let older = security_header(headers, SIGNATURE_HEADER)?;
+    match (security_header(headers, SIGNATURE_V3_HEADER)?, security_header(headers, TIMESTAMP_HEADER)?, older) {
+        (Some(signature), Some(timestamp), _) => Ok(Proof::V3 { signature, timestamp }),
+        (Some(_), None, _) => Err(Refusal::TimestampMissing),
+        (None, None, Some(_)) if keys.older_versions.is_empty() => Err(Refusal::OlderSignatureOnly),
+        (None, None, Some(signature)) => Ok(Proof::Older { signature }),
+        (None, _, _) => Err(Refusal::SignatureMissing),
+    }
+}
+
+fn security_header(headers: &[(&str, &[u8])], name: &'static str) -> Result<Option<String>, Refusal> {
+    let mut values = headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+    let Some((_, value)) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::HeaderDoubled(name));
+    }
+    let text = str::from_utf8(value).ok().filter(|text| is_graphic(text)).ok_or(Refusal::HeaderNotAscii(name))?;
+    Ok(Some(text.to_owned()))
+}
+
+fn correlation_id(headers: &[(&str, &[u8])]) -> Option<String> {
+    let value = security_header(headers, CORRELATION_HEADER).ok().flatten()?;
+    (value.len() <= MAX_CORRELATION_BYTES).then_some(value)
+}
+
+fn called_url(target: &str, query: Option<&str>) -> String {
+    match query {
+        Some(query) if !target.contains('?') => format!("{target}?{query}"),
+        _ => target.to_owned(),
+    }
+}
+
+fn is_graphic(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,236 @@
+//! One delivery as one queue message: all that is needed to verify it again, and its body byte for byte.
+
+use data_encoding::{BASE64, HEXLOWER};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::door::{self, Keys, Refusal, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER};
+use crate::signature::{SignatureVersion, sha256};
+
+/// The largest message that SQS takes, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
+
+/// The body as base64, because SQS refuses most control characters and a body may hold any byte.
+const BODY_ENCODING: &str = "base64";
+
+/// A delivery whose signature was found right, by [`door::admit`] or by [`Unverified::verify`]: there is no other way to
+/// make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    delivery: Delivery,
+    version: SignatureVersion,
+    secret: MatchedSecret,
+}
+
+/// A delivery read from a queue message and not verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified(Delivery);
+
+/// What was received, without a judgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) received_at_ms: i64,
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) proof: Proof,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The signature headers by which a delivery is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proof {
+    V3 { signature: String, timestamp: String },
+    Older { signature: String },
+}
+
+/// Which of the secrets made the signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchedSecret {
+    /// The newest live secret.
+    Newest,
+    /// Another live secret: the rotation has not reached HubSpot yet.
+    Older,
+    /// A secret that was live when the delivery was received, and no longer is.
+    Retired,
+}
+
+/// Why a queue message is no envelope. None of these texts quotes the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not a JSON object.
+    #[error("the queue message is not a JSON object")]
+    NotAnObject,
+    /// A field is missing.
+    #[error("the queue message has no `{0}`")]
+    Missing(&'static str),
+    /// A field is not of its type.
+    #[error("`{0}` of the queue message is not of its type")]
+    WrongType(&'static str),
+    /// Written by a later program.
+    #[error("this program reads envelopes of version V1 only; update it")]
+    UnknownVersion,
+    /// Written by a later program.
+    #[error("this program reads bodies in base64 only; update it")]
+    UnknownBodyEncoding,
+    /// The body cannot be decoded.
+    #[error("the body of the queue message is not base64")]
+    BodyNotBase64,
+    /// Neither a v3 signature with its timestamp nor an older signature, or both.
+    #[error("the queue message has no signature, or two")]
+    NoSignature,
+}
+
+/// The text of a V1 message; the order of the fields is the order on the wire.
+#[derive(Serialize)]
+struct MessageV1<'a> {
+    envelope: &'static str,
+    received_at_ms: i64,
+    method: &'a str,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature_v3: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    body_encoding: &'static str,
+    body: String,
+}
+
+impl Envelope {
+    pub(crate) fn new(delivery: Delivery, version: SignatureVersion, secret: MatchedSecret) -> Self {
+        Self { delivery, version, secret }
+    }
+
+    /// The queue message. It holds only characters that SQS takes.
+    pub fn encode(&self) -> String {
+        let Delivery { received_at_ms, method, url, proof, correlation_id, body } = &self.delivery;
+        let (signature_v3, timestamp, signature) = match proof {
+            Proof::V3 { signature, timestamp } => (Some(signature.as_str()), Some(timestamp.as_str()), None),
+            Proof::Older { signature } => (None, None, Some(signature.as_str())),
+        };
+        let message = MessageV1 {
+            envelope: "V1",
+            received_at_ms: *received_at_ms,
+            method,
+            url,
+            signature_v3,
+            timestamp,
+            signature,
+            correlation_id: correlation_id.as_deref(),
+            body_encoding: BODY_ENCODING,
+            body: BASE64.encode(body),
+        };
+        serde_json::to_string(&message).expect("strings and integers always make JSON")
+    }
+
+    /// SHA-256 in hex over what was received and when: the same for every copy of one queue message, another one for the
+    /// next attempt of the same delivery.
+    pub fn id(&self) -> String {
+        let Delivery { received_at_ms, method, url, proof, body, .. } = &self.delivery;
+        let (signature, timestamp) = match proof {
+            Proof::V3 { signature, timestamp } => (signature.as_str(), timestamp.as_str()),
+            Proof::Older { signature } => (signature.as_str(), ""),
+        };
+        // Everything before the body is printable ASCII, so a line feed separates it without doubt.
+        let head = format!("{received_at_ms}\n{method}\n{url}\n{signature}\n{timestamp}\n");
+        HEXLOWER.encode(&sha256([head.as_bytes(), body]))
+    }
+
+    /// When the door received the delivery, epoch milliseconds UTC.
+    pub fn received_at_ms(&self) -> i64 {
+        self.delivery.received_at_ms
+    }
+
+    /// The body, byte for byte as HubSpot sent it.
+    pub fn body(&self) -> &[u8] {
+        &self.delivery.body
+    }
+
+    /// The HTTP method that was signed.
+    pub fn method(&self) -> &str {
+        &self.delivery.method
+    }
+
+    /// The URL that was signed: the target URL, with the query that came.
+    pub fn url(&self) -> &str {
+        &self.delivery.url
+    }
+
+    /// The headers by which the delivery was judged, with HubSpot's names.
+    pub fn signature_headers(&self) -> Vec<(&'static str, &str)> {
+        match &self.delivery.proof {
+            Proof::V3 { signature, timestamp } => {
+                vec![(SIGNATURE_V3_HEADER, signature), (TIMESTAMP_HEADER, timestamp)]
+            }
+            Proof::Older { signature } => vec![(SIGNATURE_HEADER, signature)],
+        }
+    }
+
+    /// HubSpot's correlation id, if it came. It is not signed.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.delivery.correlation_id.as_deref()
+    }
+
+    /// The version of the signature that matched.
+    pub fn signature_version(&self) -> SignatureVersion {
+        self.version
+    }
+
+    /// Which of the secrets made the signature.
+    pub fn matched_secret(&self) -> MatchedSecret {
+        self.secret
+    }
+}
+
+impl Unverified {
+    /// Reads a queue message. Fields it does not know are ignored, so that a newer door can be rolled out first.
+    ///
+    /// # Errors
+    /// An [`EnvelopeError`] that names what is wrong with the message.
+    pub fn decode(message: &str) -> Result<Self, EnvelopeError> {
+        let fields: Map<String, Value> = serde_json::from_str(message).map_err(|_| EnvelopeError::NotAnObject)?;
+        if text(&fields, "envelope")? != "V1" {
+            return Err(EnvelopeError::UnknownVersion);
+        }
+        if text(&fields, "body_encoding")? != BODY_ENCODING {
+            return Err(EnvelopeError::UnknownBodyEncoding);
+        }
+        let optional = |name| optional_text(&fields, name).map(|text| text.map(str::to_owned));
+        let proof = match (optional("signature_v3")?, optional("timestamp")?, optional("signature")?) {
+            (Some(signature), Some(timestamp), None) => Proof::V3 { signature, timestamp },
+            (None, None, Some(signature)) => Proof::Older { signature },
+            _ => return Err(EnvelopeError::NoSignature),
+        };
+        let received_at = fields.get("received_at_ms").ok_or(EnvelopeError::Missing("received_at_ms"))?;
+        Ok(Self(Delivery {
+            received_at_ms: received_at.as_i64().ok_or(EnvelopeError::WrongType("received_at_ms"))?,
+            method: text(&fields, "method")?.to_owned(),
+            url: text(&fields, "url")?.to_owned(),
+            proof,
+            correlation_id: optional("correlation_id")?,
+            body: BASE64.decode(text(&fields, "body")?.as_bytes()).map_err(|_| EnvelopeError::BodyNotBase64)?,
+        }))
+    }
+
+    /// Verifies the delivery again: the signature with the live and the retired secrets, the freshness against the time
+    /// of receipt, however long the message has been waiting.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that [`door::admit`] would give.
+    pub fn verify(self, keys: &Keys) -> Result<Envelope, Refusal> {
+        let (version, secret) = door::verify_again(&self.0, keys)?;
+        Ok(Envelope::new(self.0, version, secret))
+    }
+}
+
+fn text<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, EnvelopeError> {
+    optional_text(fields, name)?.ok_or(EnvelopeError::Missing(name))
+}
+
+fn optional_text<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, EnvelopeError> {
+    fields.get(name).map(|value| value.as_str().ok_or(EnvelopeError::WrongType(name))).transpose()
+}
