@@ -314,7 +314,7 @@ fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> 
     let signed_at_ms = timestamp.parse::<i64>().ok().filter(|_| digits).ok_or(Refusal::TimestampMalformed)?;
     match received_at_ms.saturating_sub(signed_at_ms) {
         age_ms if age_ms > FRESHNESS_MS => Err(Refusal::TimestampTooOld { age_ms }),
-        age_ms if age_ms < -FRESHNESS_MS => Err(Refusal::TimestampTooFarAhead { ahead_ms: -age_ms }),
+        age_ms if age_ms < -FRESHNESS_MS => Err(Refusal::TimestampTooFarAhead { ahead_ms: age_ms.saturating_neg() }),
         _ => Ok(()),
     }
 }
