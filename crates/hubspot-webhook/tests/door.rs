@@ -14,15 +14,15 @@ const URL: &str = "https://hooks.example.com/webhooks/hubspot";
 const BODY: &[u8] = b"[{\"eventId\":1}]";
 
 fn secret(text: &str) -> Secret {
-    Secret::new(text).unwrap()
+    Secret::new(text).expect("tests sign with something")
 }
 
 fn keys(live: &[&str]) -> Keys {
-    Keys::new(live.iter().map(|text| secret(text)).collect()).unwrap()
+    Keys::new(live.iter().map(|text| secret(text)).collect()).expect("tests have a secret")
 }
 
 fn urls(url: &str) -> TargetUrls {
-    TargetUrls::new([url]).unwrap()
+    TargetUrls::new([url]).expect("tests have a URL")
 }
 
 /// A delivery that the table below changes in one place at a time.
