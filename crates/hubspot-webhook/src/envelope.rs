@@ -1,5 +1,7 @@
 //! One delivery as one queue message: all that is needed to verify it again, and its body byte for byte.
 
+use std::fmt;
+
 use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -26,8 +28,8 @@ pub struct Envelope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified(Delivery);
 
-/// What was received, without a judgement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What was received, without a judgement. Its body is no part of its `Debug` text: that ends up in logs.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) received_at_ms: i64,
     pub(crate) method: String,
@@ -37,8 +39,15 @@ pub(crate) struct Delivery {
     pub(crate) body: Vec<u8>,
 }
 
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { received_at_ms, method, url, body, .. } = self;
+        write!(f, "{method} {url} of {} bytes, received at {received_at_ms} ms", body.len())
+    }
+}
+
 /// The signature headers by which a delivery is judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
     V3 { signature: String, timestamp: String },
     Older { signature: String },
