@@ -94,8 +94,8 @@ pub fn sign_v2(secret: &Secret, method: &str, url: &str, body: &[u8]) -> String 
 }
 
 /// The value of `X-HubSpot-Signature-v3`: base64 with padding. `timestamp` is the text of `X-HubSpot-Request-Timestamp`,
-/// epoch milliseconds, and is hashed verbatim. Twelve escapes of the URL are decoded first, in one pass; see
-/// [HubSpot's table](https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation).
+/// epoch milliseconds, and is hashed verbatim. Twelve escapes of the URL are decoded first, in one pass: those in the
+/// table of that page, and no other.
 pub fn sign_v3(secret: &Secret, method: &str, url: &str, body: &[u8], timestamp: &str) -> String {
     BASE64.encode(&digest_v3(secret, method, url, body, timestamp))
 }
