@@ -3,6 +3,7 @@
 //! `main → cycle → {queue, store, crm, report, mailer} → domain`. The edges never import one another, the report
 //! builder imports only [`domain`], and only the cycle knows the order. ARCHITECTURE.md walks one event through it.
 
+pub mod config;
 pub mod domain;
 pub mod mailer;
 pub mod queue;
