@@ -4,6 +4,7 @@
 //! builder imports only [`domain`], and only the cycle knows the order. ARCHITECTURE.md walks one event through it.
 
 pub mod config;
+pub mod crm;
 pub mod domain;
 pub mod mailer;
 pub mod queue;

@@ -1,0 +1,195 @@
+//! HubSpot's CRM, read only: the account, its deal pipelines, and records with the history of their properties.
+//!
+//! [`Crm::read`] answers for ids, [`Crm::list`] walks all records of a kind. What comes out is
+//! [`domain`](crate::domain): the wire's shapes end here. Only the dated API paths are used.
+
+mod error;
+mod http;
+mod names;
+mod read;
+mod record;
+mod schema;
+mod walk;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::domain::account::{Account, Closing, Stage, Stages};
+use crate::domain::record::Kind;
+
+pub use error::{CrmError, ErrorReply, Flaw};
+pub use read::Reading;
+pub use walk::{Cursor, Page};
+
+use http::{Http, Task};
+use names::Names;
+use schema::Schema;
+
+/// How HubSpot is reached.
+#[derive(Debug, Clone)]
+pub struct CrmSettings {
+    /// The root of the API. Plain `http` only to this machine.
+    pub api_url: Url,
+    /// The dated version in the paths, such as `2026-09`.
+    pub api_version: String,
+    /// The token that reads the CRM.
+    pub access_token: SecretString,
+    /// The time one request may take, its body included.
+    pub request_timeout: Duration,
+    /// The pause before the first repetition of a request; the second waits twice as long. Up to half is added at
+    /// random.
+    pub retry_pause: Duration,
+    /// The pause between two searches, which have a limit of their own and do not announce it.
+    pub search_pause: Duration,
+}
+
+impl CrmSettings {
+    /// The settings for a real account: 30 s a request; 2 s before a repetition, the least that HubSpot asks for after
+    /// 423; 5 searches a second.
+    pub fn new(api_url: Url, api_version: String, access_token: SecretString) -> Self {
+        Self {
+            api_url,
+            api_version,
+            access_token,
+            request_timeout: Duration::from_secs(30),
+            retry_pause: Duration::from_secs(2),
+            search_pause: Duration::from_millis(200),
+        }
+    }
+}
+
+/// A HubSpot account that can be read.
+///
+/// One value serves the whole process: it remembers the property definitions, and for a while the names of owners and
+/// companies.
+pub struct Crm {
+    http: Http,
+    version: String,
+    schemas: Mutex<BTreeMap<Kind, Arc<Schema>>>,
+    names: Mutex<Names>,
+    search_pause: Duration,
+    search_free_at: Mutex<Instant>,
+}
+
+impl Crm {
+    const ACCOUNT: Task = Task { words: "read the account's details", scope: "oauth" };
+    const PIPELINES: Task = Task { words: "read the deal pipelines", scope: "crm.objects.deals.read" };
+    const UI_DOMAIN: &str = "app.hubspot.com";
+
+    /// Prepares the connection; nothing is sent yet. rustls must have its process-wide provider by now.
+    ///
+    /// # Errors
+    ///
+    /// The settings are unusable: the address is neither https nor on this machine, the version is not a dated one, the
+    /// token cannot be a header, or no TLS client can be made. None of these is transient.
+    pub fn new(settings: CrmSettings) -> Result<Self, CrmError> {
+        let http = Http::new(&settings)?;
+        if !is_dated(&settings.api_version) {
+            return Err(CrmError::Version(settings.api_version));
+        }
+        Ok(Self {
+            http,
+            version: settings.api_version,
+            schemas: Mutex::default(),
+            names: Mutex::default(),
+            search_pause: settings.search_pause,
+            search_free_at: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// The account that the token belongs to. Its time zone is given as HubSpot names it.
+    ///
+    /// # Errors
+    ///
+    /// HubSpot did not answer as asked.
+    pub async fn account(&self) -> Result<Account, CrmError> {
+        let path = format!("/account-info/{}/details", self.version);
+        let details: wire::Details = self.http.get(Self::ACCOUNT, &path, &mut 0).await?;
+        Ok(Account {
+            portal_id: details.portal_id.0,
+            company_currency: details.company_currency,
+            time_zone: details.time_zone,
+            ui_domain: details.ui_domain.0.unwrap_or_else(|| Self::UI_DOMAIN.to_owned()),
+        })
+    }
+
+    /// The stages of all deal pipelines, archived ones included: a deal's history may name them.
+    ///
+    /// # Errors
+    ///
+    /// HubSpot did not answer as asked.
+    pub async fn stages(&self) -> Result<Stages, CrmError> {
+        let path = format!("/crm/pipelines/{}/deals", self.version);
+        let pipelines: wire::All<wire::Pipeline> = self.http.get(Self::PIPELINES, &path, &mut 0).await?;
+        let stages = pipelines.results.into_iter().flat_map(|pipeline| pipeline.stages);
+        Ok(Stages(stages.map(|stage| (stage.id.clone(), stage_of(stage))).collect()))
+    }
+
+    /// The properties of a kind that this account has, asked for once.
+    ///
+    /// A token that may not see the definitions (403) does not stop the reading: all names are asked for, dates are
+    /// taken as they come, and the next reading tries again.
+    async fn schema(&self, kind: Kind, calls: &mut u32) -> Result<Arc<Schema>, CrmError> {
+        let mut schemas = self.schemas.lock().await;
+        if let Some(schema) = schemas.get(&kind) {
+            return Ok(Arc::clone(schema));
+        }
+        let path = format!("/crm/properties/{}/{}", self.version, kind.type_id());
+        match self.http.get::<wire::All<wire::Property>>(task(kind), &path, calls).await {
+            Ok(properties) => {
+                let schema = Arc::new(Schema::new(kind, &properties.results));
+                schemas.insert(kind, Arc::clone(&schema));
+                Ok(schema)
+            }
+            Err(CrmError::Forbidden { .. }) => Ok(Arc::new(Schema::unknown(kind))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What reading a kind is called, and the scope it needs.
+fn task(kind: Kind) -> Task {
+    match kind {
+        Kind::Deal => Task { words: "read deals", scope: "crm.objects.deals.read" },
+        Kind::Invoice => Task { words: "read invoices", scope: "crm.objects.invoices.read" },
+        Kind::Payment => Task { words: "read payments", scope: "crm.objects.commercepayments.read" },
+    }
+}
+
+fn stage_of(stage: wire::PipelineStage) -> Stage {
+    let text = |name| stage.metadata.get(name).and_then(|text| text.0.as_deref()).unwrap_or_default();
+    let closing = Closing::of_stage(text("isClosed"), text("probability"));
+    Stage { label: stage.label.0.unwrap_or(stage.id), closing }
+}
+
+/// Whether a version is written as HubSpot's dated ones are: `2026-09`, `2027-03-beta`.
+fn is_dated(version: &str) -> bool {
+    let date = version.strip_suffix("-beta").unwrap_or(version).as_bytes();
+    matches!(date, [year @ .., b'-', m1, m2] if year.len() == 4 && year.iter().chain([m1, m2]).all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_dated_versions_are_used() {
+        for (version, dated) in [
+            ("2026-09", true),
+            ("2027-03-beta", true),
+            ("v3", false),
+            ("2026.09", false),
+            ("2026-09/..", false),
+            ("", false),
+        ] {
+            assert_eq!(is_dated(version), dated, "{version}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The names of owners and companies, which make a report readable.
+//!
+//! They are worth a few calls and no more: names are remembered for [`MEMORY`], and where the token may not read them
+//! the records go without. What they must not do is fail a reading that succeeded otherwise for good.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::Crm;
+use super::error::CrmError;
+use super::http::Task;
+use super::record;
+use super::wire::{self, All, Associated, Association, Head, Owner, Owners, Text};
+use crate::domain::record::{Answer, Kind, Record};
+
+/// How long a name, and the lack of permission to read names, is remembered.
+const MEMORY: SignedDuration = SignedDuration::from_mins(10);
+
+const OWNERS: Task = Task { words: "read owners", scope: "crm.objects.owners.read" };
+const COMPANIES: Task = Task { words: "read companies", scope: "crm.objects.companies.read" };
+const ASSOCIATIONS: Task = Task { words: "read the companies of records", scope: "crm.objects.companies.read" };
+
+/// What is remembered of names.
+#[derive(Default)]
+pub(super) struct Names {
+    owners: Remembered,
+    companies: Remembered,
+    refused: BTreeMap<&'static str, Timestamp>,
+}
+
+/// Names by id, all forgotten at once. `None` is an id without a name, so that it is not asked for again.
+#[derive(Default)]
+struct Remembered {
+    since: Option<Timestamp>,
+    names: BTreeMap<i64, Option<String>>,
+}
+
+impl Remembered {
+    /// The ids that have to be asked for, after forgetting what is too old.
+    fn unknown(&mut self, wanted: impl IntoIterator<Item = i64>, now: Timestamp) -> BTreeSet<i64> {
+        if self.since.is_none_or(|since| !is_recent(since, now)) {
+            *self = Self { since: Some(now), names: BTreeMap::new() };
+        }
+        wanted.into_iter().filter(|id| !self.names.contains_key(id)).collect()
+    }
+
+    fn learn(&mut self, asked: BTreeSet<i64>, names: BTreeMap<i64, Option<String>>) {
+        self.names.extend(names);
+        for id in asked {
+            self.names.entry(id).or_insert(None);
+        }
+    }
+
+    fn name(&self, id: i64) -> Option<String> {
+        self.names.get(&id).cloned().flatten()
+    }
+}
+
+fn is_recent(since: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(since);
+    !age.is_negative() && age < MEMORY
+}
+
+impl Names {
+    fn may_ask(&self, task: Task, now: Timestamp) -> bool {
+        self.refused.get(task.words).is_none_or(|&since| !is_recent(since, now))
+    }
+
+    /// Lets a transient error through, so that the records are read again, and turns a permanent one into no names. It
+    /// is logged when it is new.
+    fn or_none<T: Default>(&mut self, task: Task, now: Timestamp, result: Result<T, CrmError>) -> Result<T, CrmError> {
+        match result {
+            Ok(names) => {
+                self.refused.remove(task.words);
+                Ok(names)
+            }
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                if self.refused.insert(task.words, now).is_none() {
+                    tracing::warn!(scope = task.scope, %error, "reports will lack some names of owners or companies");
+                }
+                Ok(T::default())
+            }
+        }
+    }
+}
+
+impl Crm {
+    /// Fills in the owners and companies of the records that were found.
+    pub(super) async fn fill_names(
+        &self,
+        kind: Kind,
+        answers: &mut BTreeMap<i64, Answer>,
+        now: Timestamp,
+        calls: &mut u32,
+    ) -> Result<(), CrmError> {
+        let mut records: Vec<&mut Record> = answers
+            .values_mut()
+            .filter_map(|answer| if let Answer::Found(record) = answer { Some(record) } else { None })
+            .collect();
+        let names = &mut *self.names.lock().await;
+
+        let unknown = names.owners.unknown(records.iter().filter_map(|record| owner_id(record)), now);
+        if !unknown.is_empty() && names.may_ask(OWNERS, now) {
+            let owners = names.or_none(OWNERS, now, self.owners(calls).await)?;
+            names.owners.learn(unknown, owners);
+        }
+
+        // An archived record has no associations any more.
+        let live: Vec<i64> =
+            records.iter().filter(|record| record.archived_at.is_none()).map(|record| record.key.id).collect();
+        let mut company_of = BTreeMap::new();
+        if !live.is_empty() && names.may_ask(ASSOCIATIONS, now) {
+            company_of = names.or_none(ASSOCIATIONS, now, self.companies_of(kind, &live, calls).await)?;
+        }
+        let unknown = names.companies.unknown(company_of.values().copied(), now);
+        if !unknown.is_empty() && names.may_ask(COMPANIES, now) {
+            let companies = names.or_none(COMPANIES, now, self.companies(&unknown, calls).await)?;
+            names.companies.learn(unknown, companies);
+        }
+
+        for record in &mut records {
+            record.owner = owner_id(record).and_then(|id| names.owners.name(id));
+            let company = company_of.get(&record.key.id).and_then(|&id| names.companies.name(id));
+            record.company = company.or_else(|| record.property("hs_invoice_latest_company_name").map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    /// All owners, former staff included, who are only listed as archived.
+    async fn owners(&self, calls: &mut u32) -> Result<BTreeMap<i64, Option<String>>, CrmError> {
+        let mut names = BTreeMap::new();
+        for archived in [true, false] {
+            let mut seen = BTreeSet::new();
+            let mut after = String::new();
+            // A mark that comes twice would lead round in a circle.
+            while seen.insert(after.clone()) {
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                query.append_pair("limit", "100").append_pair("archived", if archived { "true" } else { "false" });
+                if !after.is_empty() {
+                    query.append_pair("after", &after);
+                }
+                let path = format!("/crm/owners/{}?{}", self.version, query.finish());
+                let page: Owners = self.http.get(OWNERS, &path, calls).await?;
+                names.extend(page.results.into_iter().map(|owner| (owner.id.0, owner_name(owner))));
+                match wire::after(page.paging) {
+                    Some(next) => after = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// The company of each record that has one.
+    async fn companies_of(&self, kind: Kind, ids: &[i64], calls: &mut u32) -> Result<BTreeMap<i64, i64>, CrmError> {
+        let path = format!("/crm/associations/{}/{}/0-2/batch/read", self.version, kind.type_id());
+        let mut companies = BTreeMap::new();
+        for chunk in ids.chunks(1000) {
+            let body = json!({ "inputs": inputs(chunk) });
+            let batch: All<Associated> = self.http.post(ASSOCIATIONS, &path, &body, calls).await?;
+            companies.extend(batch.results.into_iter().filter_map(|Associated { from: Head { id }, to }| {
+                let company = to.iter().min_by_key(|to| (rank(kind, to), to.to_object_id.0))?;
+                Some((id.0, company.to_object_id.0))
+            }));
+        }
+        Ok(companies)
+    }
+
+    async fn companies(&self, ids: &BTreeSet<i64>, calls: &mut u32) -> Result<BTreeMap<i64, Option<String>>, CrmError> {
+        let path = format!("/crm/objects/{}/0-2/batch/read", self.version);
+        let ids: Vec<i64> = ids.iter().copied().collect();
+        let mut names = BTreeMap::new();
+        for chunk in ids.chunks(100) {
+            let body = json!({ "inputs": inputs(chunk), "properties": ["name"], "propertiesWithHistory": [] });
+            let batch: wire::Batch = self.http.post(COMPANIES, &path, &body, calls).await?;
+            names.extend(batch.results.iter().filter_map(|result| {
+                let company: wire::Object = serde_json::from_str(result.get()).ok()?;
+                Some((record::id(result)?, company.properties.get("name").and_then(|Text(name)| name.clone())))
+            }));
+        }
+        Ok(names)
+    }
+}
+
+/// How a batch names its ids.
+pub(super) fn inputs(ids: &[i64]) -> Value {
+    ids.iter().map(|id| json!({"id": id.to_string()})).collect()
+}
+
+fn owner_id(record: &Record) -> Option<i64> {
+    record.property("hubspot_owner_id")?.parse().ok()
+}
+
+fn owner_name(owner: Owner) -> Option<String> {
+    let parts: Vec<String> = [owner.first_name.0, owner.last_name.0].into_iter().flatten().collect();
+    let name = parts.join(" ").trim().to_owned();
+    if name.is_empty() { owner.email.0 } else { Some(name) }
+}
+
+/// The place of a company among several: the primary one first. Source: HubSpot's list of association type ids.
+fn rank(kind: Kind, association: &Association) -> usize {
+    let preferred: &[i64] = match kind {
+        Kind::Deal => &[5, 341],
+        Kind::Invoice => &[179],
+        Kind::Payment => &[],
+    };
+    let ranks = association.association_types.iter().filter_map(|it| {
+        // An account's own labels have type ids of their own numbering.
+        let own = it.category.0.as_deref().is_some_and(|category| category != "HUBSPOT_DEFINED");
+        preferred.iter().position(|&type_id| type_id == it.type_id && !own)
+    });
+    ranks.min().unwrap_or(preferred.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_called_by_name_else_by_address() {
+        for (owner, expected) in [
+            (json!({"id": "1", "firstName": "Ada", "lastName": "Byron", "email": "a@example.com"}), Some("Ada Byron")),
+            (json!({"id": "1", "firstName": "", "lastName": "Byron"}), Some("Byron")),
+            (json!({"id": 1, "firstName": null, "lastName": " ", "email": "a@example.com"}), Some("a@example.com")),
+            (json!({"id": "1"}), None),
+        ] {
+            assert_eq!(owner_name(serde_json::from_str(&owner.to_string()).unwrap()).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn the_primary_company_comes_first() {
+        let rank = |types: Value| {
+            let association = json!({"toObjectId": 7, "associationTypes": types});
+            rank(Kind::Deal, &serde_json::from_str(&association.to_string()).unwrap())
+        };
+        let primary = rank(json!([{"typeId": 341}, {"typeId": 5, "category": "HUBSPOT_DEFINED"}]));
+        let plain = rank(json!([{"typeId": 341, "category": "HUBSPOT_DEFINED"}]));
+        let own = rank(json!([{"typeId": 5, "category": "USER_DEFINED"}]));
+        assert!(primary < plain && plain < own && own == rank(json!([])));
+    }
+
+    #[test]
+    fn a_name_is_remembered_for_ten_minutes() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let mut names = Remembered::default();
+        assert_eq!(names.unknown([1, 2], at(1000)), [1, 2].into());
+        names.learn([1, 2].into(), [(1, Some("Ada".into()))].into());
+        assert_eq!(names.unknown([1, 2, 3], at(1599)), [3].into());
+        assert_eq!(names.unknown([1], at(1600)), [1].into());
+        names.learn([1].into(), BTreeMap::new());
+        assert_eq!(names.unknown([1], at(1000)), [1].into(), "a clock that was set back forgets");
+    }
+}

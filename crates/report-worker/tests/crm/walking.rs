@@ -1,0 +1,150 @@
+//! The walk over all records of a kind.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use report_worker::crm::{Crm, CrmError, Cursor};
+use report_worker::domain::record::Kind;
+use serde_json::{Value, json};
+
+use crate::fake::{Asked, Fake, Reply, deal, error, ok};
+
+/// The deals of an account: id and second of modification.
+type Deals = Vec<(i64, i64)>;
+
+/// Answers a search as HubSpot does: filter, sort, offset, 200 at most, never beyond 10,000.
+fn search(deals: &Deals, asked: &Asked) -> Reply {
+    let value = asked.body["filterGroups"][0]["filters"][0]["value"].as_str();
+    let since: i64 = value.map_or(i64::MIN, |value| value.parse::<i64>().unwrap() / 1000 - 1_790_000_000);
+    let offset: usize = asked.body["after"].as_str().map_or(0, |after| after.parse().unwrap());
+    let limit = usize::try_from(asked.body["limit"].as_u64().unwrap()).unwrap();
+    if limit > 200 || offset + limit > 10_000 {
+        return error(400, "VALIDATION_ERROR");
+    }
+    let mut found: Deals = deals.iter().copied().filter(|(_, second)| *second >= since).collect();
+    found.sort_by_key(|&(id, second)| (second, id));
+    let results: Vec<Value> = found.iter().skip(offset).take(limit).map(|&(id, second)| deal(id, second)).collect();
+    let mut body = json!({"total": found.len(), "results": results});
+    if offset + limit < found.len() {
+        body["paging"] = json!({"next": {"after": (offset + limit).to_string()}});
+    }
+    ok(body)
+}
+
+async fn walk(crm: &Crm) -> Result<(BTreeSet<i64>, usize), CrmError> {
+    let mut ids = BTreeSet::new();
+    let mut cursor: Option<Cursor> = None;
+    let mut pages = 0;
+    loop {
+        let page = crm.list(Kind::Deal, 7, cursor).await?;
+        pages += 1;
+        ids.extend(page.records.iter().map(|record| record.key.id));
+        // A walk is stored between its pages.
+        let stored = serde_json::to_string(&page.next).unwrap();
+        cursor = serde_json::from_str(&stored).unwrap();
+        if cursor.is_none() {
+            return Ok((ids, pages));
+        }
+    }
+}
+
+async fn account(deals: Deals) -> Fake {
+    Fake::start(move |asked| asked.searches().then(|| search(&deals, asked))).await
+}
+
+#[tokio::test]
+async fn a_walk_passes_ten_thousand_and_equal_stamps_at_the_border() {
+    // Thirty share each second, so that every page ends among equals; 700 share one, more than three pages.
+    let deals: Deals = (1..=10_300).map(|id| (id, if (5000..5700).contains(&id) { 170 } else { id / 30 })).collect();
+    let fake = account(deals).await;
+    let (ids, pages) = walk(&fake.crm()).await.unwrap();
+    assert!(ids.iter().copied().eq(1..=10_300));
+    assert!(pages < 70, "{pages} pages");
+    insta::assert_json_snapshot!(fake.asked(Asked::searches)[1].body, @r#"
+    {
+      "filterGroups": [
+        {
+          "filters": [
+            {
+              "operator": "GTE",
+              "propertyName": "hs_lastmodifieddate",
+              "value": "1790000006000"
+            }
+          ]
+        }
+      ],
+      "limit": 200,
+      "properties": [
+        "dealstage",
+        "amount",
+        "deal_currency_code",
+        "closedate",
+        "dealname",
+        "hubspot_owner_id",
+        "hs_lastmodifieddate"
+      ],
+      "sorts": [
+        {
+          "direction": "ASCENDING",
+          "propertyName": "hs_lastmodifieddate"
+        }
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn an_empty_account_and_a_full_page_end_the_walk() {
+    for count in [0, 1, 200] {
+        let fake = account((1..=count).map(|id| (id, id)).collect()).await;
+        let (ids, pages) = walk(&fake.crm()).await.unwrap();
+        assert_eq!((ids.len(), pages), (usize::try_from(count).unwrap(), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_modified_meanwhile_pushes_no_other_off() {
+    let deals = Arc::new(Mutex::new((1..=600).map(|id| (id, id)).collect::<Deals>()));
+    let shared = Arc::clone(&deals);
+    let fake = Fake::start(move |asked| {
+        asked.searches().then(|| {
+            let mut deals = shared.lock().unwrap();
+            let reply = search(&deals, asked);
+            // After every page, the fifty oldest are modified and move to the end.
+            deals.sort_by_key(|&(_, second)| second);
+            let newest = deals.last().unwrap().1;
+            if newest < 900 {
+                for (deal, second) in deals.iter_mut().zip(1..=50) {
+                    deal.1 = newest + second;
+                }
+            }
+            reply
+        })
+    })
+    .await;
+    let (ids, _) = walk(&fake.crm()).await.unwrap();
+    assert!(ids.into_iter().eq(1..=600));
+}
+
+#[tokio::test]
+async fn more_equals_than_a_search_can_list_are_an_error_and_not_a_gap() {
+    let fake = account((1..=10_100).map(|id| (id, 5)).collect()).await;
+    let error = walk(&fake.crm()).await.unwrap_err();
+    assert!(!error.is_transient());
+    insta::assert_snapshot!(error, @"more than 10000 deals were last modified in the same millisecond (2026-09-21T14:13:25Z), which HubSpot's search cannot list; touch some of them in HubSpot and try again");
+}
+
+#[tokio::test]
+async fn an_unreadable_record_does_not_stop_the_walk() {
+    let fake = Fake::start(|asked| {
+        asked.searches().then(|| {
+            let mut broken = deal(1, 0);
+            broken["createdAt"] = json!(null);
+            ok(json!({"total": 2, "results": [broken, deal(2, 0)]}))
+        })
+    })
+    .await;
+    let page = fake.crm().list(Kind::Deal, 7, None).await.unwrap();
+    assert_eq!((page.records.len(), page.failed.len()), (1, 1));
+    assert_eq!(page.failed[&1], "its createdAt is not a timestamp");
+}
