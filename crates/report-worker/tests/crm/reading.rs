@@ -157,6 +157,19 @@ async fn a_missing_result_proves_nothing_while_hubspot_reports_another_error() {
 }
 
 #[tokio::test]
+async fn an_error_about_one_archived_record_leaves_only_that_one_unread() {
+    let fake = Fake::start(|asked| {
+        let errors = json!([{"category": "INTERNAL_ERROR", "context": {"ids": ["1"]}}]);
+        let reply = json!({"status": "COMPLETE", "results": [], "numErrors": 1, "errors": errors});
+        asked.is_archived().then(|| status(207, reply))
+    })
+    .await;
+    let reading = read(&fake, &[1, 2]).await;
+    assert_eq!(reading.answers, [(2, Answer::Gone)].into());
+    assert!(reading.failed.is_empty() && reading.interrupted.is_some_and(|error| error.is_transient()));
+}
+
+#[tokio::test]
 async fn a_missing_scope_forbids_the_kind_without_trying_on() {
     let fake = Fake::replying([error(403, "MISSING_SCOPES")]).await;
     let ids: Vec<i64> = (1..=60).collect();
