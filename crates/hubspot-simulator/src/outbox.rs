@@ -1,0 +1,117 @@
+//! The events that HubSpot still has to deliver.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::events::Event;
+
+/// Events on their way: fresh ones in the order of their changes, and those that wait for a moment.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    /// Rings when there is something new to send.
+    pub(crate) changed: Notify,
+    /// Events that were neither accepted nor given up.
+    unsettled: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Without a target URL nobody is subscribed, and events fall away.
+    target_url: Option<String>,
+    fresh: VecDeque<Event>,
+    waiting: Vec<(Instant, Event)>,
+    /// Events since the start.
+    total: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(target_url: Option<String>) -> Self {
+        let queue = Mutex::new(Queue { target_url, ..Queue::default() });
+        Self { queue, changed: Notify::new(), unsettled: watch::Sender::new(0) }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn target_url(&self) -> Option<String> {
+        self.queue().target_url.clone()
+    }
+
+    pub(crate) fn set_target_url(&self, url: Option<String>) {
+        self.queue().target_url = url;
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.queue().total
+    }
+
+    /// Takes fresh events in.
+    pub(crate) fn push(&self, events: Vec<Event>) {
+        let mut queue = self.queue();
+        if queue.target_url.is_none() || events.is_empty() {
+            return;
+        }
+        queue.total += events.len() as u64;
+        self.unsettled.send_modify(|count| *count += events.len());
+        queue.fresh.extend(events);
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    /// Whether an event could leave now.
+    pub(crate) fn has_due(&self, now: Instant) -> bool {
+        let queue = self.queue();
+        !queue.fresh.is_empty() || queue.waiting.iter().any(|(due, _)| *due <= now)
+    }
+
+    /// Takes out up to `most` events: those whose moment has come, then fresh ones. A body is therefore not composed the
+    /// same way when it is tried again.
+    pub(crate) fn take(&self, most: usize, now: Instant, newest_first: bool) -> Vec<Event> {
+        let mut queue = self.queue();
+        let mut taken = Vec::new();
+        let mut at = 0;
+        while taken.len() < most && at < queue.waiting.len() {
+            if queue.waiting[at].0 <= now { taken.push(queue.waiting.remove(at).1) } else { at += 1 }
+        }
+        while taken.len() < most {
+            let next = if newest_first { queue.fresh.pop_back() } else { queue.fresh.pop_front() };
+            let Some(event) = next else { break };
+            taken.push(event);
+        }
+        taken
+    }
+
+    /// Keeps an event until a moment.
+    pub(crate) fn wait(&self, event: Event, until: Instant) {
+        self.queue().waiting.push((until, event));
+    }
+
+    /// Lets every fresh event wait until a moment.
+    pub(crate) fn hold_fresh(&self, until: Instant) {
+        let mut queue = self.queue();
+        let held: Vec<_> = queue.fresh.drain(..).map(|event| (until, event)).collect();
+        queue.waiting.extend(held);
+    }
+
+    /// The next moment at which a waiting event is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.queue().waiting.iter().map(|(due, _)| *due).min()
+    }
+
+    /// `count` events were accepted, given up or lost.
+    pub(crate) fn settle(&self, count: usize) {
+        self.unsettled.send_modify(|unsettled| *unsettled -= count);
+    }
+
+    /// Returns once no event is on its way.
+    pub(crate) async fn drained(&self) {
+        let mut unsettled = self.unsettled.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = unsettled.wait_for(|count| *count == 0).await;
+    }
+}
