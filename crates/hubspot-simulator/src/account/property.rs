@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use bigdecimal::{BigDecimal, RoundingMode, Zero};
+use bigdecimal::{BigDecimal, One, RoundingMode, Zero};
 use serde::Serialize;
 
 use super::Kind;
@@ -158,7 +158,7 @@ pub(crate) fn calculate(
             let stage = directory.stage(&value("dealstage").unwrap_or_default());
             let (closed, probability) =
                 stage.map_or((false, "0.0"), |stage| (stage.closed, stage.probability.as_str()));
-            let won = closed && BigDecimal::from_str(probability).is_ok_and(|p| p == BigDecimal::from(1));
+            let won = closed && BigDecimal::from_str(probability).is_ok_and(|p| p.is_one());
             let lost = closed && BigDecimal::from_str(probability).is_ok_and(|p| p.is_zero());
             let amount = number("amount");
             let in_home = home(&amount, "deal_currency_code");
