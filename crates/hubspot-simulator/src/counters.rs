@@ -16,7 +16,7 @@ pub struct Counters {
     pub accepted: u64,
     /// Deliveries answered with anything else.
     pub refused: u64,
-    /// Deliveries without an answer: no connection, or nothing within 5 s.
+    /// Deliveries without an answer: no connection, or nothing in time.
     pub failed: u64,
     /// Events given up after the last retry.
     pub given_up: u64,

@@ -6,12 +6,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 pub use crate::account::{Account, Kind, Owner, Pipeline, Property, Stage};
 pub use crate::clock::Clock;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The 24 h retry schedule runs this many times faster.
     pub retry_speed: u32,
+    /// How long the receiver of a webhook has for its answer; HubSpot gives 5 s.
+    pub delivery_timeout: Duration,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// The account's clock.
@@ -85,6 +88,7 @@ impl Default for Settings {
             signature_headers: SignatureHeaders::default(),
             limits: Limits::default(),
             retry_speed: 1,
+            delivery_timeout: Duration::from_secs(5),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             clock: Clock::default(),
             faults: Vec::new(),
@@ -102,8 +106,9 @@ pub struct Simulator {
     tally: Arc<counters::Tally>,
     address: SocketAddr,
     closing: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
-    sending: JoinHandle<()>,
+    sending: AbortHandle,
+    /// The API and the sender; they end with the simulator.
+    tasks: JoinSet<()>,
 }
 
 impl Simulator {
@@ -127,6 +132,7 @@ impl Simulator {
             secret: settings.client_secret.clone(),
             headers: settings.signature_headers,
             retry_speed: settings.retry_speed,
+            timeout: settings.delivery_timeout,
             clock: settings.clock.clone(),
         };
         let sender = Sender::new(contract, outbox.clone(), faults.clone(), Arc::clone(&tally))?;
@@ -141,9 +147,14 @@ impl Simulator {
             closing: closes.clone(),
         };
         let server = axum::serve(listener, api::router(Arc::new(api))).with_graceful_shutdown(closed(closes));
-        let server = tokio::spawn(server.into_future());
-        let sending = tokio::spawn(sender.clone().run());
-        Ok(Self { account, outbox, faults, sender, tally, address, closing, server, sending })
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the API ended");
+            }
+        });
+        let sending = tasks.spawn(sender.clone().run());
+        Ok(Self { account, outbox, faults, sender, tally, address, closing, sending, tasks })
     }
 
     /// Where the API answers, without a slash at the end.
@@ -182,12 +193,10 @@ impl Simulator {
     }
 
     /// Ends the sender and the API; calls that are being answered get their answer.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.sending.abort();
         self.closing.send_replace(true);
-        // Both ends are wanted here, so neither can be a failure.
-        let _ = self.sending.await;
-        let _ = self.server.await;
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 

@@ -19,8 +19,6 @@ use crate::outbox::Outbox;
 const BATCH: usize = 100;
 /// Requests in flight at most.
 const IN_FLIGHT: usize = 10;
-/// How long the receiver has for its answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long events gather before a body leaves.
 const GATHER: Duration = Duration::from_millis(30);
 /// How far back the fault `stale-timestamp` dates a delivery.
@@ -54,6 +52,7 @@ pub(crate) struct Contract {
     pub(crate) secret: String,
     pub(crate) headers: SignatureHeaders,
     pub(crate) retry_speed: u32,
+    pub(crate) timeout: Duration,
     pub(crate) clock: Clock,
 }
 
@@ -62,7 +61,7 @@ pub(crate) struct Contract {
 pub enum Outcome {
     /// The receiver answered with this status.
     Answered(u16),
-    /// No connection, or no answer within 5 s.
+    /// No connection, or no answer in time.
     Failed,
 }
 
@@ -100,7 +99,7 @@ impl Sender {
         let secret = Secret::new(contract.secret.clone())?;
         let wrong_secret = Secret::new(format!("{}-of-somebody-else", contract.secret))?;
         let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
+            .timeout(contract.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .user_agent("HubSpot Webhooks (simulated)")

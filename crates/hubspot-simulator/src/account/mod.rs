@@ -292,7 +292,11 @@ impl Account {
     /// When there is no such record.
     pub fn archive(&self, kind: Kind, id: i64) {
         let at_ms = self.at_ms();
-        self.lock().record(kind, id).archived_ms = Some(at_ms);
+        let mut state = self.lock();
+        let record = state.record(kind, id);
+        let id = record.id;
+        record.archived_ms = Some(at_ms);
+        drop(state);
         self.tell(at_ms, 0, |source| source.deletion(kind, id));
     }
 
@@ -302,7 +306,11 @@ impl Account {
     /// When there is no such record.
     pub fn restore(&self, kind: Kind, id: i64) {
         let at_ms = self.at_ms();
-        self.lock().record(kind, id).archived_ms = None;
+        let mut state = self.lock();
+        let record = state.record(kind, id);
+        let id = record.id;
+        record.archived_ms = None;
+        drop(state);
         self.tell(at_ms, 0, |source| source.restore(kind, id));
     }
 

@@ -253,7 +253,7 @@ async fn the_account_describes_itself() {
 
 #[tokio::test]
 async fn associations_name_ids_in_two_types() {
-    let world = World::new(|_| ()).await;
+    let world = World::new(|settings| settings.limits.association_burst = 2).await;
     let account = world.simulator.account();
     let (deal, lonely, company) =
         (account.create(Kind::Deal, &[]), account.create(Kind::Deal, &[]), account.create(Kind::Company, &[]));
@@ -272,5 +272,12 @@ async fn associations_name_ids_in_two_types() {
     assert_eq!(answer["results"], expected);
     assert_eq!(answer["errors"][0]["subCategory"], "crm.associations.NO_ASSOCIATIONS_FOUND");
     assert_eq!(answer["errors"][0]["context"]["fromObjectId"], json!([lonely.to_string()]));
+
+    let path = "/crm/associations/2026-09/companies/0-3/batch/read";
+    let read = async || world.request("POST", path, Some(json!({ "inputs": inputs([company]) }))).send().await.unwrap();
+    let back: Value = read().await.json().await.unwrap();
+    assert_eq!(back["results"][0]["to"][0]["toObjectId"], json!(deal));
+    let refused = read().await;
+    assert_eq!((refused.status().as_u16(), refused.headers().get("x-hubspot-ratelimit-max")), (429, None));
     world.simulator.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use hubspot_simulator::{EventShape, Kind, Settings, SignatureHeaders};
 use hubspot_webhook::signature::{Secret, sign_v1, sign_v2, sign_v3};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{NOW_MS, World};
 
@@ -18,6 +19,8 @@ use crate::{NOW_MS, World};
 struct Inbox {
     deliveries: Vec<(HeaderMap, Bytes)>,
     answers: VecDeque<u16>,
+    /// So many deliveries are never answered.
+    hanging: usize,
 }
 
 struct Receiver {
@@ -32,9 +35,17 @@ impl Receiver {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhooks/hubspot?a=1%2C2", listener.local_addr().unwrap());
         let take = async |State(inbox): State<Arc<Mutex<Inbox>>>, headers: HeaderMap, body: Bytes| {
-            let mut inbox = inbox.lock().unwrap();
-            inbox.deliveries.push((headers, body));
-            StatusCode::from_u16(inbox.answers.pop_front().unwrap_or(204)).unwrap()
+            let (hangs, answer) = {
+                let mut inbox = inbox.lock().unwrap();
+                inbox.deliveries.push((headers, body));
+                let hangs = inbox.hanging > 0;
+                inbox.hanging -= usize::from(hangs);
+                (hangs, inbox.answers.pop_front().unwrap_or(204))
+            };
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            StatusCode::from_u16(answer).unwrap()
         };
         let router = axum::Router::new().fallback(take).with_state(inbox.clone());
         let (close, closes) = oneshot::channel::<()>();
@@ -174,6 +185,50 @@ async fn bodies_hold_up_to_a_hundred_events_in_order() {
     bodies.sort_by_key(|body| body[0]["propertyValue"].as_str().unwrap().to_owned());
     assert_eq!(bodies.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
     assert!(bodies.concat().is_sorted_by_key(|event| event["propertyValue"].as_str().unwrap().to_owned()));
+    world.simulator.stop().await;
+}
+
+#[tokio::test]
+async fn ten_requests_are_in_flight_at_most() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target_url = Some(format!("http://{}/", listener.local_addr().unwrap()));
+    // Nobody is answered before ten have come; from then on everybody is.
+    let (count, full) = (watch::Sender::new((0, 0)), watch::Sender::new(false));
+    let most = count.subscribe();
+    let answer = async move || {
+        count.send_modify(|(now, most)| (*now, *most) = (*now + 1, (*most).max(*now + 1)));
+        if count.borrow().0 == 10 {
+            full.send_replace(true);
+        }
+        full.subscribe().wait_for(|full| *full).await.unwrap();
+        tokio::task::yield_now().await;
+        count.send_modify(|(now, _)| *now -= 1);
+    };
+    let server = axum::serve(listener, axum::Router::new().fallback(answer));
+    let server = tokio::spawn(server.into_future());
+    let world = World::new(|settings| settings.target_url = target_url).await;
+    let account = world.simulator.account();
+    for number in 0..1_500 {
+        account.create(Kind::Deal, &[("amount", &number.to_string())]);
+    }
+    world.simulator.drained().await;
+    assert_eq!(most.borrow().1, 10);
+    assert_eq!(world.simulator.counters().accepted, 75);
+    server.abort();
+    world.simulator.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_too_slow_gets_it_again() {
+    let (world, receiver, deal) = world([], |settings| settings.delivery_timeout = Duration::from_millis(80)).await;
+    receiver.inbox.lock().unwrap().hanging = 1;
+    world.simulator.account().set(Kind::Deal, deal, &[("amount", "2")]);
+    world.simulator.drained().await;
+    let counters = world.simulator.counters();
+    assert_eq!(
+        (counters.failed, counters.accepted, receiver.bodies()[1][0]["attemptNumber"].as_u64()),
+        (1, 1, Some(1))
+    );
     world.simulator.stop().await;
 }
 
