@@ -1,6 +1,6 @@
 //! The events that HubSpot still has to deliver.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -23,9 +23,20 @@ struct Queue {
     /// Without a target URL nobody is subscribed, and events fall away.
     target_url: Option<String>,
     fresh: VecDeque<Event>,
-    waiting: Vec<(Instant, Event)>,
+    /// By their moment, and in the order in which they began to wait.
+    waiting: BTreeMap<(Instant, u64), Event>,
+    waited: u64,
     /// Events since the start.
     total: u64,
+}
+
+impl Queue {
+    fn wait(&mut self, events: impl IntoIterator<Item = Event>, until: Instant) {
+        for event in events {
+            self.waited += 1;
+            self.waiting.insert((until, self.waited), event);
+        }
+    }
 }
 
 impl Outbox {
@@ -66,7 +77,7 @@ impl Outbox {
     /// Whether an event could leave now.
     pub(crate) fn has_due(&self, now: Instant) -> bool {
         let queue = self.queue();
-        !queue.fresh.is_empty() || queue.waiting.iter().any(|(due, _)| *due <= now)
+        !queue.fresh.is_empty() || queue.waiting.first_key_value().is_some_and(|((due, _), _)| *due <= now)
     }
 
     /// Takes out up to `most` events: those whose moment has come, then fresh ones. A body is therefore not composed the
@@ -74,9 +85,8 @@ impl Outbox {
     pub(crate) fn take(&self, most: usize, now: Instant, newest_first: bool) -> Vec<Event> {
         let mut queue = self.queue();
         let mut taken = Vec::new();
-        let mut at = 0;
-        while taken.len() < most && at < queue.waiting.len() {
-            if queue.waiting[at].0 <= now { taken.push(queue.waiting.remove(at).1) } else { at += 1 }
+        while taken.len() < most && queue.waiting.first_key_value().is_some_and(|((due, _), _)| *due <= now) {
+            taken.extend(queue.waiting.pop_first().map(|(_, event)| event));
         }
         while taken.len() < most {
             let next = if newest_first { queue.fresh.pop_back() } else { queue.fresh.pop_front() };
@@ -86,21 +96,21 @@ impl Outbox {
         taken
     }
 
-    /// Keeps an event until a moment.
-    pub(crate) fn wait(&self, event: Event, until: Instant) {
-        self.queue().waiting.push((until, event));
+    /// Keeps events until a moment.
+    pub(crate) fn wait(&self, events: impl IntoIterator<Item = Event>, until: Instant) {
+        self.queue().wait(events, until);
     }
 
     /// Lets every fresh event wait until a moment.
     pub(crate) fn hold_fresh(&self, until: Instant) {
         let mut queue = self.queue();
-        let held: Vec<_> = queue.fresh.drain(..).map(|event| (until, event)).collect();
-        queue.waiting.extend(held);
+        let fresh = std::mem::take(&mut queue.fresh);
+        queue.wait(fresh, until);
     }
 
     /// The next moment at which a waiting event is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.queue().waiting.iter().map(|(due, _)| *due).min()
+        self.queue().waiting.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// `count` events were accepted, given up or lost.

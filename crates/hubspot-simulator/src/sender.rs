@@ -232,7 +232,7 @@ impl Sender {
             if faults.take("renumber-retries").is_some() {
                 event.renumber();
             }
-            outbox.wait(event, now + delay / contract.retry_speed.max(1));
+            outbox.wait([event], now + delay / contract.retry_speed.max(1));
         }
     }
 }
