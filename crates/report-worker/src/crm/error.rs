@@ -155,11 +155,6 @@ impl CrmError {
         matches!(self, Self::Forbidden { reply, .. } if reply.category == ErrorReply::MISSING_SCOPES)
     }
 
-    /// Whether HubSpot says that what was asked for does not exist; a wrong address answers 404 without saying so.
-    pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { reply, .. } if reply.status == 404 && reply.category == ErrorReply::NOT_FOUND)
-    }
-
     /// Reads a reply whose status is not a success. Source: HubSpot's page on error handling.
     pub(super) fn of_reply(task: Task, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();

@@ -130,10 +130,7 @@ impl Reader<'_> {
         for &id in ids {
             match batch.records.remove(&id) {
                 Some(record) => self.settle(id, record),
-                None => match batch.absence(self.task, id) {
-                    Absence::Proven => self.answer(id, Answer::Gone),
-                    other => self.doubt(id, other),
-                },
+                None => self.conclude(id, batch.absence(self.task, id)),
             }
         }
         Ok(())
@@ -150,7 +147,7 @@ impl Reader<'_> {
             (Some(&winner), None, _) => self.answer(id, Answer::MergedInto(winner)),
             (Some(_), Some(_), _) => self.fail(id, "HubSpot answered with several other records"),
             (None, _, Absence::Proven) => return Some(id),
-            (None, _, other) => self.doubt(id, other),
+            (None, _, other) => self.conclude(id, other),
         }
         None
     }
@@ -164,8 +161,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes a missing result that does not prove the record missing.
-    fn doubt(&mut self, id: i64, absence: Absence) {
+    /// Takes a missing result for what it means.
+    fn conclude(&mut self, id: i64, absence: Absence) {
         match absence {
             Absence::Proven => self.answer(id, Answer::Gone),
             Absence::Forbidden => self.answer(id, Answer::Forbidden),
@@ -200,16 +197,12 @@ impl Reader<'_> {
             "properties": self.schema.all,
             "propertiesWithHistory": self.schema.tracked,
         });
-        match self.crm.http.post::<wire::Batch>(self.task, &path, &body, &mut self.reading.calls).await {
-            Ok(batch) => Ok(Batch::new(batch, self.portal_id, self.kind, &self.schema)),
-            Err(error) if error.is_not_found() => Ok(Batch { finished: true, ..Batch::default() }),
-            Err(error) => Err(error),
-        }
+        let batch = self.crm.http.post(self.task, &path, &body, &mut self.reading.calls).await?;
+        Ok(Batch::new(batch, self.portal_id, self.kind, &self.schema))
     }
 }
 
 /// A batch whose results were told apart by id.
-#[derive(Default)]
 struct Batch {
     records: BTreeMap<i64, Result<Record, Unreadable>>,
     nameless: usize,
@@ -236,6 +229,7 @@ impl Batch {
         let finished = batch.status.0.is_none_or(|status| status == "COMPLETE");
         Self { records, nameless, finished, num_errors: batch.num_errors, errors: batch.errors }
     }
+
     /// What it means that there is no result for `id`. Only an empty place that HubSpot explains by the record not
     /// being there, or does not remark upon at all, proves it.
     fn absence(&self, task: Task, id: i64) -> Absence {

@@ -97,7 +97,7 @@ impl Crm {
 
 /// The place behind a page that has a successor.
 fn cursor_after(kind: Kind, records: &[Record], since: Option<Timestamp>, after: String) -> Result<Cursor, CrmError> {
-    let last = records.iter().map(stamp).max();
+    let last = records.iter().filter_map(stamp).max();
     match (since, last) {
         (since, Some(last)) if since.is_none_or(|since| since < last) => Ok(Cursor { since: Some(last), after: None }),
         (Some(stamp), _) if after.parse().is_ok_and(|offset: u64| offset >= REACH) => {
@@ -107,8 +107,9 @@ fn cursor_after(kind: Kind, records: &[Record], since: Option<Timestamp>, after:
     }
 }
 
-/// When a record was last modified, in whole milliseconds, which is what the search compares.
-fn stamp(record: &Record) -> Timestamp {
-    let stamp = record.property(STAMP).and_then(instant).unwrap_or(record.updated_at);
-    Timestamp::from_millisecond(stamp.as_millisecond()).unwrap_or(stamp)
+/// What a record was sorted by, in whole milliseconds, which is what the search compares. Without the property there is
+/// none: any other date in its place could lead past records that were not listed yet.
+fn stamp(record: &Record) -> Option<Timestamp> {
+    let stamp = instant(record.property(STAMP)?)?;
+    Timestamp::from_millisecond(stamp.as_millisecond()).ok()
 }

@@ -120,8 +120,10 @@ async fn a_redirect_does_not_get_the_token() {
 
 #[tokio::test]
 async fn a_wrong_address_does_not_make_records_gone() {
-    let (error, _) = fails([Reply::Says(404, vec![], b"<h1>Not found</h1>".to_vec())]).await;
-    assert!(!error.is_transient(), "{error}");
+    for reply in [error(404, "OBJECT_NOT_FOUND"), Reply::Says(404, vec![], b"<h1>Not found</h1>".to_vec())] {
+        let (error, _) = fails([reply]).await;
+        assert!(!error.is_transient(), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -127,6 +127,23 @@ async fn a_record_that_is_modified_meanwhile_pushes_no_other_off() {
 }
 
 #[tokio::test]
+async fn a_record_without_the_stamp_does_not_lead_past_others() {
+    let fake = Fake::start(|asked| {
+        asked.searches().then(|| match asked.body["after"].as_str() {
+            None => {
+                let mut bare = deal(1, 900);
+                bare["properties"] = json!({});
+                ok(json!({"total": 2, "results": [bare], "paging": {"next": {"after": "1"}}}))
+            }
+            Some(_) => ok(json!({"total": 2, "results": [deal(2, 5)]})),
+        })
+    })
+    .await;
+    assert_eq!(walk(&fake.crm()).await.unwrap(), ([1, 2].into(), 2));
+    assert_eq!(fake.asked(Asked::searches)[1].body["filterGroups"], json!([]));
+}
+
+#[tokio::test]
 async fn more_equals_than_a_search_can_list_are_an_error_and_not_a_gap() {
     let fake = account((1..=10_100).map(|id| (id, 5)).collect()).await;
     let error = walk(&fake.crm()).await.unwrap_err();
