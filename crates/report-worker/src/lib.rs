@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod crm;
+pub mod cycle;
 pub mod domain;
 pub mod mailer;
 pub mod queue;

@@ -151,7 +151,7 @@ impl CrmError {
     }
 
     /// Whether the request was refused because a scope is missing.
-    pub(super) fn lacks_scope(&self) -> bool {
+    pub fn lacks_scope(&self) -> bool {
         matches!(self, Self::Forbidden { reply, .. } if reply.category == ErrorReply::MISSING_SCOPES)
     }
 

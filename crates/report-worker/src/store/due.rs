@@ -28,6 +28,11 @@ pub struct Due {
 pub(super) struct Asked(BTreeMap<RecordKey, Option<Timestamp>>);
 
 impl Asked {
+    /// Records asked for without an event.
+    pub(super) fn of(records: &[RecordKey]) -> Self {
+        Self(records.iter().map(|record| (*record, None)).collect())
+    }
+
     pub(super) fn add(&mut self, record: RecordKey, wanted_as_of: Option<Timestamp>) {
         let wanted = self.0.entry(record).or_default();
         *wanted = (*wanted).max(wanted_as_of);
@@ -137,20 +142,6 @@ impl Store {
         .execute(self.pool())
         .await?;
         Ok(())
-    }
-
-    /// Makes records due.
-    ///
-    /// # Errors
-    /// Fails where the books cannot be written.
-    pub async fn ask_for(&self, records: &[RecordKey], now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        let mut asked = Asked::default();
-        for record in records {
-            asked.add(*record, None);
-        }
-        asked.store(&mut transaction, now).await?;
-        Ok(transaction.commit().await?)
     }
 
     /// How many records are due or being waited for, and the next instant at which one is; accounts other than this

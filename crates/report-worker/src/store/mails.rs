@@ -75,6 +75,8 @@ pub struct WaitingMail {
     pub attempts: u32,
     /// How it stands.
     pub state: MailState,
+    /// True for a report; false for a mail to the owner about trouble.
+    pub is_report: bool,
 }
 
 /// How a mail to one recipient stands, for messages.
@@ -146,9 +148,10 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn mails_to_send(&self, now: Timestamp, limit: u32) -> Result<Vec<WaitingMail>, StoreError> {
-        type Row = (String, String, String, String, Vec<u8>, i64, String);
+        type Row = (String, String, String, String, Vec<u8>, i64, String, Option<String>);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT m.message_id, m.sender, r.address, m.subject, m.bytes, r.attempts, r.state FROM mail_recipients r \
+            "SELECT m.message_id, m.sender, r.address, m.subject, m.bytes, r.attempts, r.state, m.report_id \
+             FROM mail_recipients r \
              JOIN mails m ON m.message_id = r.message_id WHERE r.next_at <= ? \
              ORDER BY m.created_at, m.message_id, r.address LIMIT ?",
         )
@@ -157,9 +160,10 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         rows.into_iter()
-            .map(|(message_id, sender, address, subject, bytes, attempts, state)| {
+            .map(|(message_id, sender, address, subject, bytes, attempts, state, report_id)| {
                 let (attempts, state) = (u32::try_from(attempts).unwrap_or(u32::MAX), MailState::parse(&state)?);
-                Ok(WaitingMail { message_id, sender, address, subject, bytes, attempts, state })
+                let is_report = report_id.is_some();
+                Ok(WaitingMail { message_id, sender, address, subject, bytes, attempts, state, is_report })
             })
             .collect()
     }
@@ -191,6 +195,19 @@ impl Store {
         .execute(self.pool())
         .await?;
         Ok(())
+    }
+
+    /// Lets the mails be sent at once that a process which has ended was sending. Only for a store that one process
+    /// works on: nobody else can be sending them.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn take_up_interrupted_mails(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let interrupted = sqlx::query("UPDATE mail_recipients SET next_at = ? WHERE state = 'sending'")
+            .bind(now.as_millisecond())
+            .execute(self.pool())
+            .await?;
+        Ok(interrupted.rows_affected())
     }
 
     /// How all mails stand, oldest first.

@@ -27,6 +27,8 @@ pub enum RecordState {
     Gone,
     /// The token may not read it.
     Forbidden,
+    /// HubSpot's answer about it makes no sense, and asking again would not help.
+    Unreadable,
 }
 
 impl RecordState {
@@ -37,6 +39,7 @@ impl RecordState {
             Self::Merged { .. } => "merged",
             Self::Gone => "gone",
             Self::Forbidden => "forbidden",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -105,12 +108,12 @@ impl Store {
         Ok(records)
     }
 
-    /// Stores what was read and the changes it tells of, and clears what was due, all or nothing. No older version
-    /// replaces a newer one. Tells how many changes were new.
+    /// Stores what was read and the changes it tells of, clears what was due, and asks for the winners of merges, all or
+    /// nothing. No older version replaces a newer one. Tells how many changes were new.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
-    pub async fn settle(&self, outcomes: &[Outcome], now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn settle(&self, outcomes: &[Outcome], ask_for: &[RecordKey], now: Timestamp) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
         let mut new_changes = 0;
         for outcome in outcomes {
@@ -120,6 +123,7 @@ impl Store {
             }
             due::clear(&mut transaction, &outcome.due).await?;
         }
+        due::Asked::of(ask_for).store(&mut transaction, now).await?;
         transaction.commit().await?;
         Ok(new_changes)
     }
@@ -149,11 +153,7 @@ impl Store {
                 write_record(&mut transaction, stored, *open_until, now).await?;
             }
         }
-        let mut asked = due::Asked::default();
-        for record in ask_for {
-            asked.add(*record, None);
-        }
-        asked.store(&mut transaction, now).await?;
+        due::Asked::of(ask_for).store(&mut transaction, now).await?;
         write_fact(&mut transaction, cursor.0, &to_json(cursor.1)).await?;
         Ok(transaction.commit().await?)
     }
@@ -196,6 +196,7 @@ fn read_state(word: &str, merged_into: Option<i64>) -> Result<RecordState, Store
         ("merged", Some(into)) => RecordState::Merged { into },
         ("gone", _) => RecordState::Gone,
         ("forbidden", _) => RecordState::Forbidden,
+        ("unreadable", _) => RecordState::Unreadable,
         _ => {
             let source = BadValue::Word(word.to_owned());
             return Err(StoreError::Unreadable { table: "records", column: "state", source });

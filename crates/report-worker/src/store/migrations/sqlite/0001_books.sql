@@ -49,7 +49,7 @@ CREATE TABLE records (
     portal_id   INTEGER NOT NULL,
     kind        TEXT    NOT NULL,
     record_id   INTEGER NOT NULL,
-    state       TEXT    NOT NULL,                    -- known, archived, merged, gone, forbidden
+    state       TEXT    NOT NULL,                    -- known, archived, merged, gone, forbidden, unreadable
     merged_into INTEGER,
     updated_at  INTEGER NOT NULL,                    -- HubSpot's last modification; 0 where nothing could be read
     read_at     INTEGER NOT NULL,

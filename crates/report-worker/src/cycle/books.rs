@@ -1,0 +1,205 @@
+//! Whose books these are, since when, and the opening balance.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use crate::crm::{CrmError, Cursor};
+use crate::domain::account::{Account, Stages};
+use crate::domain::changes::Rules;
+use crate::domain::record::{Kind, Record, RecordKey};
+use crate::domain::time::{civil_date, zone};
+use crate::store::{RecordState, StoreError, StoredRecord};
+
+/// How long the account and the stages are good before HubSpot is asked again.
+const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// HubSpot's clock and ours differ, and its search index lags: whatever was modified this shortly before the books were
+/// opened is read again with its history.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+
+/// The account, and the rules that the books are kept by.
+#[derive(Debug, Clone)]
+pub(super) struct Books {
+    pub(super) account: Account,
+    pub(super) stages: Stages,
+    pub(super) zone: TimeZone,
+    pub(super) open_at: Timestamp,
+}
+
+/// What HubSpot said, and when.
+pub(super) struct Fetched {
+    books: Books,
+    at: Timestamp,
+}
+
+/// Why the books cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BooksError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Crm(#[from] CrmError),
+    #[error(
+        "the access token belongs to HubSpot account {token}, the books to account {books}; \
+         set the token of account {books}, or another DATABASE_URL for account {token}"
+    )]
+    OtherAccount { token: i64, books: i64 },
+    #[error("HubSpot names the account's time zone {0:?}, which is no IANA zone; set TIME_ZONE")]
+    NoSuchZone(String),
+}
+
+impl Books {
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules {
+            books_open_at: self.open_at,
+            stages: &self.stages,
+            zone: &self.zone,
+            company_currency: &self.account.company_currency,
+        }
+    }
+}
+
+/// The account and the stages: as remembered, as HubSpot says, or as the books hold them while HubSpot is away.
+pub(super) async fn known(app: &App, now: Timestamp) -> Result<Books, BooksError> {
+    let mut known = app.known.lock().await;
+    if let Some(fetched) = &*known
+        && now.duration_since(fetched.at) < GOOD_FOR
+    {
+        return Ok(fetched.books.clone());
+    }
+    let account = account(app).await?;
+    let stages = stages(app).await?;
+    let zone = match &app.settings.zone {
+        Some(zone) => zone.clone(),
+        None => zone(&account.time_zone).ok_or_else(|| BooksError::NoSuchZone(account.time_zone.clone()))?,
+    };
+    let open_at = match app.store.fact("books_open_at").await? {
+        Some(open_at) => open_at,
+        None => {
+            app.store.set_fact("books_open_at", &now).await?;
+            tracing::info!(portal_id = account.portal_id, books_open_at = %now, "the books are opened");
+            now
+        }
+    };
+    let books = Books { account, stages, zone, open_at };
+    *known = Some(Fetched { books: books.clone(), at: now });
+    Ok(books)
+}
+
+/// Forgets what is remembered, so that the next look asks HubSpot again.
+pub(super) async fn forget(app: &App) {
+    *app.known.lock().await = None;
+}
+
+async fn account(app: &App) -> Result<Account, BooksError> {
+    let stored: Option<Account> = app.store.fact("account").await?;
+    let account = match (app.crm.account().await, stored) {
+        (Ok(account), Some(stored)) if account.portal_id != stored.portal_id => {
+            return Err(BooksError::OtherAccount { token: account.portal_id, books: stored.portal_id });
+        }
+        (Ok(account), stored) => {
+            if stored.as_ref() != Some(&account) {
+                app.store.set_fact("account", &account).await?;
+            }
+            account
+        }
+        (Err(error), Some(stored)) => {
+            tracing::warn!(error = %super::chain(&error), "HubSpot cannot be asked for the account; going on with what the books know");
+            stored
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
+    Ok(account)
+}
+
+/// The stages of the pipelines, with those that HubSpot has deleted since: histories still name them.
+async fn stages(app: &App) -> Result<Stages, BooksError> {
+    let stored: Option<Stages> = app.store.fact("stages").await?;
+    match (app.crm.stages().await, stored) {
+        (Ok(stages), stored) => {
+            let mut all = stored.clone().unwrap_or_default();
+            all.0.extend(stages.0);
+            if stored.as_ref() != Some(&all) {
+                app.store.set_fact("stages", &all).await?;
+            }
+            Ok(all)
+        }
+        (Err(error), Some(stored)) => {
+            tracing::warn!(error = %super::chain(&error), "HubSpot cannot be asked for the pipelines; going on with what the books know");
+            Ok(stored)
+        }
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+/// How far the opening balance of a kind has come.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Opening {
+    cursor: Option<Cursor>,
+    done: bool,
+    records: u64,
+}
+
+/// Takes in all records as they are, without changes. Resumable: each page is stored with the place where it ends.
+pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(), BooksError> {
+    if app.store.fact::<Timestamp>("opening_done").await?.is_some() {
+        return Ok(());
+    }
+    for kind in Kind::ALL {
+        let name = format!("opening.{kind}");
+        let mut opening: Opening = app.store.fact(&name).await?.unwrap_or_default();
+        while !opening.done {
+            let page = match app.crm.list(kind, books.account.portal_id, opening.cursor.clone()).await {
+                Ok(page) => page,
+                Err(error) if error.lacks_scope() => {
+                    tracing::warn!(%kind, error = %super::chain(&error), "this kind of record is left out of the books");
+                    opening.done = true;
+                    app.store.set_fact(&name, &opening).await?;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for (id, cause) in &page.failed {
+                tracing::warn!(%kind, id, cause, "a record cannot be read for the opening balance");
+            }
+            let changed_since: Vec<RecordKey> = page
+                .records
+                .iter()
+                .filter(|record| record.updated_at >= books.open_at - OVERLAP)
+                .map(|record| record.key)
+                .collect();
+            opening.records += page.records.len() as u64;
+            opening.done = page.next.is_none();
+            opening.cursor = page.next;
+            let records: Vec<_> = page
+                .records
+                .into_iter()
+                .map(|mut record| {
+                    record.remember(None);
+                    let open_until = open_until(&record, books);
+                    let stored = StoredRecord {
+                        key: record.key,
+                        state: RecordState::Known,
+                        record: Some(record),
+                        unsettled: false,
+                    };
+                    (stored, open_until)
+                })
+                .collect();
+            app.store.open_with(&records, &changed_since, (&name, &opening), now).await?;
+        }
+        tracing::info!(%kind, records = opening.records, "the opening balance holds these records");
+    }
+    app.store.set_fact("opening_done", &now).await?;
+    Ok(())
+}
+
+/// The day an open invoice is due, for the midnight step.
+pub(super) fn open_until(record: &Record, books: &Books) -> Option<jiff::civil::Date> {
+    let open = record.key.kind == Kind::Invoice
+        && record.archived_at.is_none()
+        && record.property("hs_invoice_status") == Some("open");
+    if open { civil_date(record.property("hs_due_date")?, &books.zone) } else { None }
+}

@@ -1,0 +1,37 @@
+//! The midnight step of the reporting zone: what becomes true because a day is over.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::books::Books;
+use super::enrich::new_change;
+use super::{App, Summary};
+use crate::domain::changes::overdue;
+use crate::store::StoreError;
+
+const DONE_UNTIL: &str = "overdue_until";
+
+/// Writes the invoices that are overdue since the last midnight, once a day.
+pub(super) async fn midnight(
+    app: &App,
+    books: &Books,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<(), StoreError> {
+    let today = now.to_zoned(books.zone.clone()).date();
+    if app.store.fact::<Date>(DONE_UNTIL).await?.is_some_and(|done| done >= today) {
+        return Ok(());
+    }
+    let keys = app.store.open_invoices_due_before(books.account.portal_id, today).await?;
+    let rules = books.rules();
+    let changes: Vec<_> = app
+        .store
+        .records(&keys)
+        .await?
+        .iter()
+        .filter_map(|stored| overdue(stored.record.as_ref()?, today, &rules))
+        .map(new_change)
+        .collect();
+    summary.changes += app.store.store_changes(&changes, (DONE_UNTIL, today), now).await?;
+    Ok(())
+}

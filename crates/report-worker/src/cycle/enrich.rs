@@ -1,0 +1,190 @@
+//! Due records are read from HubSpot, settled, and told as finance changes.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::books::{self, Books};
+use super::{App, Summary};
+use crate::domain::changes::{self, Change};
+use crate::domain::record::{Answer, Kind, Record, RecordKey};
+use crate::report::BUILT_IN;
+use crate::store::{Due, NewChange, Outcome, RecordState, StoreError, StoredRecord};
+
+/// How many records are read in one go: two of HubSpot's batches with history.
+const AT_ONCE: u32 = 100;
+
+/// After which time a reading that was too old is repeated; the last one holds for all further ones.
+const SETTLING: [SignedDuration; 3] =
+    [SignedDuration::from_secs(2), SignedDuration::from_secs(10), SignedDuration::from_secs(60)];
+
+/// For how long HubSpot is given time to show what its event told. Then the reading is accepted as unsettled.
+const SETTLED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// How often a record that is not there is asked for again: some are readable only moments after their event (facts
+/// 3.2). Then it is written down as gone.
+const LOOKS_FOR_GONE: u32 = 2;
+
+/// Reads all that is due. HubSpot being away stops a kind for this cycle; its records stay due.
+pub(super) async fn enrich(app: &App, books: &Books, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
+    for kind in Kind::ALL {
+        loop {
+            let due = app.store.due(books.account.portal_id, kind, now, AT_ONCE).await?;
+            if due.is_empty() || !read(app, books, kind, &due, now, summary).await? {
+                break;
+            }
+        }
+    }
+    if let (_, Some(next)) = app.store.waiting(books.account.portal_id).await? {
+        summary.again_at(next);
+    }
+    Ok(())
+}
+
+/// Reads some records of one kind; false if HubSpot did not let us go on.
+async fn read(
+    app: &App,
+    books: &Books,
+    kind: Kind,
+    due: &[Due],
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<bool, StoreError> {
+    let ids: Vec<i64> = due.iter().map(|due| due.record.id).collect();
+    let mut reading = match app.crm.read(kind, books.account.portal_id, &ids, now).await {
+        Ok(reading) => reading,
+        Err(error) => {
+            summary.problem("enrich", &error);
+            return Ok(false);
+        }
+    };
+    summary.records_read += u64::from(reading.records_read);
+    let books = &with_their_stages(app, books, &reading.answers, now).await;
+    let keys: Vec<RecordKey> = due.iter().map(|due| due.record).collect();
+    let earlier: BTreeMap<RecordKey, StoredRecord> =
+        app.store.records(&keys).await?.into_iter().map(|stored| (stored.key, stored)).collect();
+    let (mut outcomes, mut winners) = (Vec::new(), Vec::new());
+    for due in due {
+        let id = due.record.id;
+        let earlier = earlier.get(&due.record);
+        if let Some(cause) = reading.failed.get(&id) {
+            tracing::error!(record = %due.record, cause, "a record cannot be read; asked for again with its next event");
+            outcomes.push(closed(due, RecordState::Unreadable, earlier, vec![], books));
+            continue;
+        }
+        match reading.answers.remove(&id) {
+            None => {}
+            Some(Answer::Found(record)) => match wait_for(due, &record, now) {
+                Some(next_at) => app.store.put_off(due, Some(now), next_at).await?,
+                None => outcomes.push(found(due, record, earlier, books)),
+            },
+            Some(Answer::Gone) if due.readings < LOOKS_FOR_GONE => {
+                app.store.put_off(due, Some(now), now + pause(due)).await?;
+            }
+            Some(Answer::Gone) => outcomes.push(gone(due, earlier, now, books)),
+            Some(Answer::Forbidden) => outcomes.push(closed(due, RecordState::Forbidden, earlier, vec![], books)),
+            Some(Answer::MergedInto(into)) => {
+                winners.push(RecordKey { id: into, ..due.record });
+                let change = earlier
+                    .and_then(|stored| stored.record.as_ref())
+                    .map(|record| changes::merged(record, into, now, &books.rules()));
+                let changes = change.into_iter().collect();
+                outcomes.push(closed(due, RecordState::Merged { into }, earlier, changes, books));
+            }
+        }
+    }
+    summary.changes += app.store.settle(&outcomes, &winners, now).await?;
+    if let Some(error) = reading.interrupted {
+        summary.problem("enrich", &error);
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The books with the stages that the records name: a stage that nobody knows yet is asked for at once.
+async fn with_their_stages(app: &App, books: &Books, answers: &BTreeMap<i64, Answer>, now: Timestamp) -> Books {
+    let unknown = answers.values().any(|answer| match answer {
+        Answer::Found(record) if record.key.kind == Kind::Deal => record
+            .history
+            .get("dealstage")
+            .into_iter()
+            .flatten()
+            .any(|entry| !entry.value.is_empty() && books.stages.closing(&entry.value).is_none()),
+        _ => false,
+    });
+    if unknown {
+        books::forget(app).await;
+        if let Ok(books) = books::known(app, now).await {
+            return books;
+        }
+    }
+    books.clone()
+}
+
+/// When to read again, if the reading is older than the event that asked for it and there is still time.
+fn wait_for(due: &Due, record: &Record, now: Timestamp) -> Option<Timestamp> {
+    let first = due.first_read_at.unwrap_or(now);
+    (is_older(due, record) && now.duration_since(first) < SETTLED_WITHIN).then(|| now + pause(due))
+}
+
+fn is_older(due: &Due, record: &Record) -> bool {
+    record.archived_at.is_none() && due.wanted_as_of.is_some_and(|wanted| record.updated_at < wanted)
+}
+
+fn pause(due: &Due) -> SignedDuration {
+    SETTLING[usize::try_from(due.readings).unwrap_or(usize::MAX).min(SETTLING.len() - 1)]
+}
+
+fn found(due: &Due, mut record: Record, earlier: Option<&StoredRecord>, books: &Books) -> Outcome {
+    let before = earlier.and_then(|stored| stored.record.as_ref());
+    let unsettled = is_older(due, &record);
+    record.remember(before);
+    let rules = books.rules();
+    let mut changes = changes::from_history(&record, &rules);
+    let was_archived = before.is_some_and(|record| record.archived_at.is_some());
+    match record.archived_at {
+        Some(at) if at > books.open_at && !was_archived => changes.push(changes::archived(&record, at, &rules)),
+        None if was_archived => changes.push(changes::restored(&record, &rules)),
+        _ => {}
+    }
+    let state = if record.archived_at.is_some() { RecordState::Archived } else { RecordState::Known };
+    outcome(due, StoredRecord { key: due.record, state, record: Some(record), unsettled }, changes, books)
+}
+
+/// A record that is not there any more. What the books knew of it stays, closed.
+fn gone(due: &Due, earlier: Option<&StoredRecord>, now: Timestamp, books: &Books) -> Outcome {
+    let mut record = earlier.and_then(|stored| stored.record.clone());
+    let mut changes = Vec::new();
+    if let Some(record) = record.as_mut().filter(|record| record.archived_at.is_none()) {
+        record.archived_at = Some(now);
+        changes.push(changes::archived(record, now, &books.rules()));
+    }
+    let stored = StoredRecord { key: due.record, state: RecordState::Gone, record, unsettled: false };
+    outcome(due, stored, changes, books)
+}
+
+/// The end of the waiting for a record that HubSpot does not show.
+fn closed(
+    due: &Due,
+    state: RecordState,
+    earlier: Option<&StoredRecord>,
+    changes: Vec<Change>,
+    books: &Books,
+) -> Outcome {
+    let record = earlier.and_then(|stored| stored.record.clone());
+    outcome(due, StoredRecord { key: due.record, state, record, unsettled: false }, changes, books)
+}
+
+fn outcome(due: &Due, stored: StoredRecord, changes: Vec<Change>, books: &Books) -> Outcome {
+    let shown = matches!(stored.state, RecordState::Known);
+    let open_until = stored.record.as_ref().filter(|_| shown).and_then(|record| books::open_until(record, books));
+    let changes = changes.into_iter().map(new_change).collect();
+    Outcome { due: due.clone(), stored, open_until, changes }
+}
+
+/// A change with the reports that have to tell it.
+pub(super) fn new_change(change: Change) -> NewChange {
+    let of_deal = change.record.kind == Kind::Deal;
+    let reports = BUILT_IN.iter().filter(|report| report.tells(change.kind, of_deal));
+    NewChange { reports: reports.map(|report| report.name.to_owned()).collect(), change }
+}

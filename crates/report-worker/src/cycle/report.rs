@@ -1,0 +1,246 @@
+//! Pending changes become reports, once their records are quiet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::books::Books;
+use super::{App, Summary, after};
+use crate::domain::changes::ChangeKind;
+use crate::domain::position::{Position, Standing};
+use crate::domain::record::{Kind, RecordKey};
+use crate::mailer::{Mail, check_address, compose};
+use crate::report::{BUILT_IN, Built, Definition, Item, Scene, Was, build, html, plain_text};
+use crate::store::{NewReport, OutgoingMail, PendingChange, RecordState, StoreError, StoredRecord};
+
+/// The most records that one mail speaks of; the rest goes into the next one.
+const RECORDS_PER_MAIL: usize = 200;
+
+/// A record that never gets quiet is reported after this many times the quiet period.
+const AT_MOST: u32 = 3;
+
+/// With no quiet period at all, a record that is due is still given this long to be read.
+const AT_LEAST: Duration = Duration::from_secs(60);
+
+/// Builds what is ready of each report and stores it with its mail.
+pub(super) async fn report(app: &App, books: &Books, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
+    for definition in &BUILT_IN {
+        let ready = ready(app, definition, now, summary).await?;
+        let ready = with_winners(app, books, definition, ready).await?;
+        for group in in_mails(ready) {
+            build_one(app, books, definition, group, now, summary).await?;
+        }
+    }
+    Ok(())
+}
+
+type ByRecord = BTreeMap<RecordKey, Vec<PendingChange>>;
+
+/// The pending changes of the records that are quiet.
+async fn ready(
+    app: &App,
+    definition: &Definition,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<ByRecord, StoreError> {
+    let mut by_record = ByRecord::new();
+    for pending in app.store.pending(definition.name).await? {
+        by_record.entry(pending.change.record).or_default().push(pending);
+    }
+    let quiet = app.settings.quiet;
+    let at_most = (quiet * AT_MOST).max(AT_LEAST);
+    by_record.retain(|_, pending| {
+        let observed = || pending.iter().map(|change| change.observed_at);
+        let (Some(first), Some(last)) = (observed().min(), observed().max()) else { return false };
+        let is_due = pending.iter().any(|change| change.record_due);
+        let (quiet_at, latest) = (after(last, quiet), after(first, at_most));
+        let ready = (quiet_at <= now && !is_due) || latest <= now;
+        if !ready {
+            summary.again_at(if is_due { latest } else { quiet_at.min(latest) });
+        }
+        ready
+    });
+    Ok(by_record)
+}
+
+/// Adds the records that others were merged into, so that a merge nets to one correction. They come with the news they
+/// have of their own, quiet or not.
+async fn with_winners(
+    app: &App,
+    books: &Books,
+    definition: &Definition,
+    mut ready: ByRecord,
+) -> Result<ByRecord, StoreError> {
+    let winners: Vec<RecordKey> = ready
+        .values()
+        .flatten()
+        .filter(|pending| pending.change.kind == ChangeKind::RecordMerged)
+        .filter_map(|pending| Some(RecordKey { id: pending.change.value.parse().ok()?, ..pending.change.record }))
+        .filter(|winner| winner.portal_id == books.account.portal_id && !ready.contains_key(winner))
+        .collect();
+    if winners.is_empty() {
+        return Ok(ready);
+    }
+    for winner in winners {
+        ready.entry(winner).or_default();
+    }
+    for pending in app.store.pending(definition.name).await? {
+        let changes = ready.get_mut(&pending.change.record);
+        if let Some(changes) = changes.filter(|changes| changes.iter().all(|known| known.seq != pending.seq)) {
+            changes.push(pending);
+        }
+    }
+    Ok(ready)
+}
+
+/// Splits what is ready into mails. Merged records stay with the record that is left.
+fn in_mails(ready: ByRecord) -> Vec<ByRecord> {
+    let mut mails = vec![ByRecord::new()];
+    let together = |key: &RecordKey, pending: &[PendingChange]| {
+        let merged = pending.iter().find(|pending| pending.change.kind == ChangeKind::RecordMerged);
+        merged.and_then(|pending| pending.change.value.parse().ok()).unwrap_or(key.id)
+    };
+    let mut ordered: Vec<_> = ready.into_iter().collect();
+    ordered.sort_by_key(|(key, pending)| (key.kind, together(key, pending), key.id));
+    let mut last = None;
+    for (key, pending) in ordered {
+        let group = (key.kind, together(&key, &pending));
+        if mails.last().is_some_and(|mail| mail.len() >= RECORDS_PER_MAIL) && last != Some(group) {
+            mails.push(ByRecord::new());
+        }
+        last = Some(group);
+        if let Some(mail) = mails.last_mut() {
+            mail.insert(key, pending);
+        }
+    }
+    mails.retain(|mail| !mail.is_empty());
+    mails
+}
+
+async fn build_one(
+    app: &App,
+    books: &Books,
+    definition: &Definition,
+    group: ByRecord,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<(), StoreError> {
+    let scene = Scene {
+        account: &books.account,
+        rules: books.rules(),
+        now,
+        has_payments: app.store.known_records(books.account.portal_id, Kind::Payment).await? > 0,
+    };
+    let items = items(app, definition, &group, &scene).await?;
+    let built = match build(definition, &items, &scene) {
+        Ok(built) => built,
+        Err(error) => {
+            summary.problem("report", &error);
+            return Ok(());
+        }
+    };
+    let id = report_id(definition, &group);
+    let mail = match (built.is_empty, mail(app, &id, &built, now)) {
+        (true, _) => None,
+        (false, Ok(mail)) => Some(mail),
+        (false, Err(error)) => {
+            summary.problem("report", &error);
+            return Ok(());
+        }
+    };
+    let report = NewReport {
+        id,
+        name: definition.name.to_owned(),
+        definition_hash: definition.hash(),
+        document: serde_json::to_string(&built.document).expect("a document is plain text"),
+        changes: group.values().flatten().map(|pending| pending.seq).collect(),
+        lines: items.iter().map(|item| (item.record.key, item.now.clone())).collect(),
+    };
+    if app.store.store_report(&report, mail.as_ref(), now).await? && mail.is_some() {
+        summary.reports += 1;
+        tracing::info!(
+            report = definition.name,
+            report_id = report.id,
+            changes = report.changes.len(),
+            "a report is built"
+        );
+    }
+    Ok(())
+}
+
+/// The records of a report, each with where it stood and where it stands.
+async fn items(
+    app: &App,
+    definition: &Definition,
+    group: &ByRecord,
+    scene: &Scene<'_>,
+) -> Result<Vec<Item>, StoreError> {
+    let keys: Vec<RecordKey> = group.keys().copied().collect();
+    let mut reported = app.store.reported(definition.name, &keys).await?;
+    let mut items = Vec::new();
+    for stored in app.store.records(&keys).await? {
+        let StoredRecord { key, state, record: Some(record), unsettled } = stored else { continue };
+        let mut now = Position::now(&record, &scene.rules);
+        if let RecordState::Merged { into } = state {
+            now.standing = Standing::Merged { into };
+        }
+        let was = match reported.remove(&key) {
+            Some((position, at)) => Some(Was { position, reported_at: Some(at) }),
+            None => Position::as_of(&record, scene.rules.books_open_at, &scene.rules)
+                .map(|position| Was { position, reported_at: None }),
+        };
+        let mut changes: Vec<_> = group.get(&key).into_iter().flatten().map(|pending| pending.change.clone()).collect();
+        changes.sort_by_key(|change| change.effective_at);
+        items.push(Item { record, was, now, changes, unsettled });
+    }
+    Ok(items)
+}
+
+/// The same changes under the same name are the same report.
+fn report_id(definition: &Definition, group: &ByRecord) -> String {
+    let mut digest = Sha256::new();
+    for pending in group.values().flatten() {
+        let change = &pending.change;
+        digest.update(format!("{} {} {} {}\n", definition.name, change.record.portal_id, change.record, change.id));
+    }
+    data_encoding::HEXLOWER.encode(&digest.finalize()[..12])
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the mail cannot be composed")]
+struct MailError(#[source] crate::mailer::ComposeError);
+
+fn mail(app: &App, report_id: &str, built: &Built, now: Timestamp) -> Result<OutgoingMail, MailError> {
+    let settings = &app.settings;
+    let mail = Mail {
+        message_id: format!("report-{report_id}@{}", domain_of(&settings.mail_from)),
+        from: settings.mail_from.clone(),
+        to: settings.mail_to.clone(),
+        subject: built.document.subject.clone(),
+        date: now,
+        text: plain_text(&built.document),
+        html: html(&built.document),
+        in_reply_to: None,
+    };
+    let bytes = compose(&mail).map_err(MailError)?;
+    Ok(outgoing(mail, &settings.mail_to, bytes))
+}
+
+/// The mail to store: bare addresses for the envelope, each once.
+pub(super) fn outgoing(mail: Mail, to: &[String], bytes: Vec<u8>) -> OutgoingMail {
+    let mut recipients: Vec<String> = to.iter().map(|address| bare(address)).collect();
+    recipients.sort();
+    recipients.dedup();
+    OutgoingMail { message_id: mail.message_id, sender: bare(&mail.from), subject: mail.subject, recipients, bytes }
+}
+
+fn bare(address: &str) -> String {
+    check_address(address).unwrap_or_else(|_| address.to_owned())
+}
+
+/// The domain of an address, for Message-IDs.
+pub(super) fn domain_of(address: &str) -> String {
+    bare(address).rsplit_once('@').map_or_else(|| "localhost".to_owned(), |(_, domain)| domain.to_owned())
+}
