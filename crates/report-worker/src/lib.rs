@@ -3,10 +3,12 @@
 //! `main → cycle → {queue, store, crm, report, mailer} → domain`. The edges never import one another, the report
 //! builder imports only [`domain`], and only the cycle knows the order. ARCHITECTURE.md walks one event through it.
 
+pub mod commands;
 pub mod config;
 pub mod crm;
 pub mod cycle;
 pub mod domain;
+pub mod endpoint;
 pub mod mailer;
 pub mod queue;
 pub mod report;

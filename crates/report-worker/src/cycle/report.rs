@@ -142,7 +142,7 @@ async fn build_one(
         }
     };
     let id = report_id(definition, &group);
-    let mail = match (built.is_empty, mail(app, &id, &built, now)) {
+    let mail = match (built.is_empty, mail(app, definition, &id, &built, now)) {
         (true, _) => None,
         (false, Ok(mail)) => Some(mail),
         (false, Err(error)) => {
@@ -212,10 +212,16 @@ fn report_id(definition: &Definition, group: &ByRecord) -> String {
 #[error("the mail cannot be composed")]
 struct MailError(#[source] crate::mailer::ComposeError);
 
-fn mail(app: &App, report_id: &str, built: &Built, now: Timestamp) -> Result<OutgoingMail, MailError> {
+fn mail(
+    app: &App,
+    definition: &Definition,
+    report_id: &str,
+    built: &Built,
+    now: Timestamp,
+) -> Result<OutgoingMail, MailError> {
     let settings = &app.settings;
     let mail = Mail {
-        message_id: format!("report-{report_id}@{}", domain_of(&settings.mail_from)),
+        message_id: format!("{}-{report_id}@{}", definition.name, domain_of(&settings.mail_from)),
         from: settings.mail_from.clone(),
         to: settings.mail_to.clone(),
         subject: built.document.subject.clone(),

@@ -1,0 +1,33 @@
+//! `closing-bell local`: endpoint, embedded queue and worker in one process.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+
+use super::work;
+use crate::config::{Environment, LocalConfig};
+use crate::endpoint::{self, Endpoint};
+use crate::queue::{Embedded, EmbeddedSettings, Queue};
+
+/// Listens and works until Ctrl-C or SIGTERM.
+pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
+    let config = LocalConfig::read(environment)?;
+    let queue = Queue::Embedded(Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?);
+    let interval = config.work.poll_interval;
+    let endpoint = Endpoint { keys: config.work.keys.clone(), urls: config.urls, queue: queue.clone(), clock };
+    let app = work::app(queue, config.work, clock()).await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is another program there? (LISTEN)", config.listen))?;
+    tracing::info!(listen = %listener.local_addr()?, path = "/webhooks/hubspot", "listening for HubSpot's webhooks");
+    let stop = work::stopped()?;
+    let serving =
+        tokio::spawn(axum::serve(listener, endpoint::router(endpoint)).with_graceful_shutdown(stop).into_future());
+    work::keep_working(&app, interval, clock).await?;
+    // Whoever is being answered gets the answer; a caller that never finishes is not waited for.
+    serving.abort();
+    tracing::info!("ended as asked; nothing was left half done");
+    Ok(ExitCode::SUCCESS)
+}

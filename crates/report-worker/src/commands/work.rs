@@ -1,0 +1,112 @@
+//! What `local`, `worker` and `demo` share: putting the parts together, and cycle after cycle.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{CrmConfig, WorkConfig};
+use crate::crm::{Crm, CrmSettings};
+use crate::cycle::{self, App, Settings, Summary};
+use crate::queue::Queue;
+use crate::store::Store;
+
+/// The shortest pause between two cycles when something is due at once.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Opens the books and puts the parts together.
+pub(super) async fn app(queue: Queue, config: WorkConfig, now: Timestamp) -> anyhow::Result<App> {
+    let CrmConfig { api_url, api_version, access_token } = config.crm;
+    let crm = Crm::new(CrmSettings::new(api_url, api_version, access_token))?;
+    let store = Store::sqlite(&config.database).await?;
+    let interrupted = store.take_up_interrupted_mails(now).await?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "mails were being sent when the last process ended; they are sent again");
+    }
+    let settings = Settings {
+        keys: config.keys,
+        mail_from: config.mail.from,
+        mail_to: config.mail.to,
+        owner: config.mail.owner,
+        zone: config.zone,
+        quiet: config.quiet,
+    };
+    Ok(App::new(queue, store, crm, config.mail.mailer, settings))
+}
+
+/// Runs cycles until a signal ends it. The running cycle is finished; missed ticks never pile up, since each pause
+/// begins when a cycle ends.
+pub(super) async fn keep_working(app: &App, interval: Duration, clock: fn() -> Timestamp) -> anyhow::Result<()> {
+    let stop = stopped()?;
+    tokio::pin!(stop);
+    loop {
+        let summary = cycle::run_once(app, clock()).await;
+        log(&summary);
+        tokio::select! {
+            () = tokio::time::sleep(pause(&summary, interval, clock())) => {}
+            () = &mut stop => return Ok(()),
+        }
+    }
+}
+
+/// Until the next tick, or until something is due before it.
+fn pause(summary: &Summary, interval: Duration, now: Timestamp) -> Duration {
+    // After trouble the next try waits for the tick: whatever is away should not be asked without end.
+    let Some(next) = summary.next_at.filter(|_| summary.problems.is_empty()) else { return interval };
+    Duration::try_from(next.duration_since(now)).unwrap_or_default().clamp(SHORTEST_PAUSE.min(interval), interval)
+}
+
+/// One line per cycle that did something.
+pub(super) fn log(summary: &Summary) {
+    if summary.is_idle() {
+        return;
+    }
+    tracing::info!(
+        deliveries = summary.deliveries,
+        events = summary.events,
+        repeated_events = summary.repeated_events,
+        set_aside = summary.set_aside,
+        dead_letters = summary.dead_letters,
+        records_read = summary.records_read,
+        changes = summary.changes,
+        reports = summary.reports,
+        mails_sent = summary.mails_sent,
+        mails_given_up = summary.mails_given_up,
+        problems = summary.problems.len(),
+        "a cycle is done"
+    );
+}
+
+/// Resolves when the process is asked to end: Ctrl-C, or SIGTERM from systemd or a container's engine.
+pub(super) fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_ends_when_something_is_due_and_trouble_waits_for_the_tick() {
+        let now = Timestamp::UNIX_EPOCH;
+        let minute = Duration::from_secs(60);
+        let due_in = |seconds: i64| Summary {
+            next_at: Some(now + jiff::SignedDuration::from_secs(seconds)),
+            ..Summary::default()
+        };
+        assert_eq!(pause(&Summary::default(), minute, now), minute);
+        assert_eq!(pause(&due_in(2), minute, now), Duration::from_secs(2));
+        assert_eq!(pause(&due_in(600), minute, now), minute);
+        assert_eq!(pause(&due_in(-5), minute, now), SHORTEST_PAUSE);
+        let troubled = Summary { problems: vec!["send: away".into()], ..due_in(-5) };
+        assert_eq!(pause(&troubled, minute, now), minute);
+    }
+}

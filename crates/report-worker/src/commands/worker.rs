@@ -1,0 +1,39 @@
+//! `closing-bell worker`: polls SQS and does the rest.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::{print, work};
+use crate::config::{Environment, WorkerConfig};
+use crate::cycle;
+use crate::queue::{Queue, Sqs};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Run one cycle and end
+    #[arg(long)]
+    once: bool,
+    /// With --once: print what the cycle did as JSON
+    #[arg(long, requires = "once")]
+    json: bool,
+}
+
+/// Works until Ctrl-C or SIGTERM, or for one cycle. A cycle with problems exits with 1.
+pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
+    let config = WorkerConfig::read(environment)?;
+    let queue = Queue::Sqs(Sqs::connect(config.queue_url, config.dead_letter_queue_url).await);
+    let interval = config.work.poll_interval;
+    let app = work::app(queue, config.work, clock()).await?;
+    if !args.once {
+        work::keep_working(&app, interval, clock).await?;
+        tracing::info!("ended as asked; nothing was left half done");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let summary = cycle::run_once(&app, clock()).await;
+    work::log(&summary);
+    if args.json {
+        print(&serde_json::to_string(&summary)?)?;
+    }
+    Ok(if summary.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,97 @@
+//! The door on one machine: HTTP in, queue message out. The same decision as in AWS, [`door::admit`].
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use axum::routing::post;
+use hubspot_webhook::door::{self, Keys, TargetUrls};
+use jiff::Timestamp;
+
+use crate::queue::Queue;
+
+/// HubSpot gives up after 5 seconds, so whatever happens it is answered before.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+
+/// More than a queue message can carry, so that a delivery that is a little too big gets its own reason from the door.
+const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// What the endpoint works with.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The secrets and versions that are good now.
+    pub keys: Keys,
+    /// The URLs that HubSpot was given.
+    pub urls: TargetUrls,
+    /// Where accepted deliveries go.
+    pub queue: Queue,
+    /// Tells the time.
+    pub clock: fn() -> Timestamp,
+}
+
+/// Answers `POST /webhooks/hubspot` and nothing else.
+pub fn router(endpoint: Endpoint) -> Router {
+    Router::new().route("/webhooks/hubspot", post(deliver).fallback(not_post)).with_state(endpoint)
+}
+
+async fn not_post() -> (StatusCode, &'static str) {
+    (StatusCode::METHOD_NOT_ALLOWED, "only POST\n")
+}
+
+async fn deliver(State(endpoint): State<Endpoint>, request: Request<Body>) -> (StatusCode, &'static str) {
+    let answer = tokio::time::timeout(ANSWER_WITHIN, answer(&endpoint, request)).await;
+    let status = answer.unwrap_or_else(|_| {
+        tracing::error!(reason = "too_slow", "a delivery is not accepted in time; HubSpot tries again");
+        StatusCode::SERVICE_UNAVAILABLE
+    });
+    (status, sentence(status))
+}
+
+async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+        tracing::warn!(reason = "too_large", limit_bytes = MAX_BODY_BYTES, "a delivery is refused");
+        return StatusCode::PAYLOAD_TOO_LARGE;
+    };
+    let headers: Vec<(&str, &[u8])> =
+        head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let request =
+        door::Request { method: head.method.as_str(), headers: &headers, body: &body, query: head.uri.query() };
+    let now = (endpoint.clock)();
+    let envelope = match door::admit(&request, &endpoint.keys, &endpoint.urls, now.as_millisecond()) {
+        Ok(envelope) => envelope,
+        Err(refusal) => {
+            tracing::warn!(reason = refusal.reason(), size_bytes = body.len(), "a delivery is refused");
+            return StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+        }
+    };
+    // 2xx only once the queue has it: whatever goes wrong here is ours, and HubSpot tries again.
+    match endpoint.queue.send(&envelope.encode(), now).await {
+        Ok(()) => {
+            tracing::info!(
+                delivery_id = envelope.id(),
+                correlation_id = envelope.correlation_id(),
+                size_bytes = body.len(),
+                "a delivery is accepted"
+            );
+            StatusCode::OK
+        }
+        Err(error) => {
+            tracing::error!(reason = "queue_failed", error = %anyhow::Error::from(error), "a delivery is not accepted; HubSpot tries again");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// Tells the caller what the status tells, and nothing more.
+fn sentence(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::OK => "accepted\n",
+        StatusCode::PAYLOAD_TOO_LARGE => "too large\n",
+        StatusCode::METHOD_NOT_ALLOWED => "only POST\n",
+        StatusCode::SERVICE_UNAVAILABLE => "try again later\n",
+        _ => "refused\n",
+    }
+}
