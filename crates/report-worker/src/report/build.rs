@@ -13,6 +13,9 @@ use crate::domain::money::{Amount, Money, SumTooLarge, Totals};
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::Record;
 
+/// The longest news in a subject, in characters: what lists of mails show on a wide screen.
+const SUBJECT_CHARACTERS: usize = 110;
+
 /// Where and when a report is built.
 #[derive(Debug, Clone)]
 pub struct Scene<'a> {
@@ -64,35 +67,103 @@ pub struct Built {
 /// # Errors
 /// Fails where a sum would not fit 128 bits.
 pub fn build(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Result<Built, SumTooLarge> {
-    let corrections = corrections(items, scene)?;
-    let corrected = corrections.as_ref().map_or(0, |section| section.rows.len());
-    let (mut headlines, mut sections) = match definition.subject {
-        Subject::ClosedDeals => deals::sections(items, scene)?,
-        Subject::Invoices => invoices::sections(items, scene)?,
+    let mut tables = match definition.subject {
+        Subject::ClosedDeals => deals::tables(items, scene)?,
+        Subject::Invoices => invoices::tables(items, scene)?,
     };
-    let mut news = headlines.clone();
-    if let Some(section) = corrections {
-        let net = if section.totals.is_empty() { "no net effect".to_owned() } else { section.totals.join(" and ") };
-        let noun = if corrected == 1 { "correction" } else { "corrections" };
-        headlines.push(format!("{corrected} {noun}: {net}"));
-        news.push(format!("{corrected} {noun}"));
-        sections.insert(0, section);
-    }
+    let corrections = corrections(items, scene)?;
+    let (news, headlines): (Vec<_>, Vec<_>) =
+        tables.iter().chain(&corrections).map(|table| (table.news.clone(), table.headline.clone())).unzip();
+    // In the figures the news comes first; the mail opens with what the reader was told wrongly.
+    tables.splice(0..0, corrections);
     let date = scene.now.to_zoned(scene.rules.zone.clone()).strftime("%-d %b %Y").to_string();
-    let subject = format!("{}: {} · {date}", definition.title, news.join(", ").replace(": ", " "));
     let document = Document {
         title: definition.title.to_owned(),
-        subject,
-        headlines,
+        subject: subject(definition.title, &news, &date),
         date,
-        sections,
+        headlines,
+        sections: tables.into_iter().map(|table| table.section).collect(),
         notes: vec![format!(
             "Days are those of {}. Amounts are as in HubSpot at {}.",
-            scene.account.time_zone,
+            scene.rules.zone.iana_name().unwrap_or(&scene.account.time_zone),
             moment(scene.now, scene),
         )],
     };
     Ok(Built { is_empty: document.sections.is_empty(), document })
+}
+
+/// The subject says the news, as much of it as a list of mails shows.
+fn subject(title: &str, news: &[String], date: &str) -> String {
+    let mut text = format!("{title}: ");
+    for (index, part) in news.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        if index > 0 && text.chars().count() + part.chars().count() > SUBJECT_CHARACTERS {
+            text.push_str(" and more");
+            break;
+        }
+        text.push_str(separator);
+        text.push_str(part);
+    }
+    format!("{text} · {date}")
+}
+
+/// A table with what the subject and the head of the mail say of it.
+pub(super) struct Table {
+    /// For the subject: `3 won €45,300.00`.
+    pub(super) news: String,
+    /// For the head of the mail: `3 deals won: €45,300.00`.
+    pub(super) headline: String,
+    /// The table itself.
+    pub(super) section: Section,
+}
+
+/// What a table is about, in words.
+pub(super) struct Words {
+    pub(super) title: &'static str,
+    /// For the subject, after the count: `won`.
+    pub(super) short: &'static str,
+    /// One of them: `deal won`.
+    pub(super) one: &'static str,
+    /// Several: `deals won`.
+    pub(super) many: &'static str,
+}
+
+impl Table {
+    /// Makes a table with the sum of its money, or nothing where there are no rows. The last `figures` columns are
+    /// figures.
+    pub(super) fn new(
+        words: &Words,
+        columns: &[&str],
+        figures: usize,
+        rows: Vec<(Row, Option<Money>)>,
+    ) -> Result<Option<Self>, SumTooLarge> {
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let (mut totals, mut left_out) = (Totals::default(), 0);
+        for (_, money) in &rows {
+            match money {
+                Some(money) => totals.add(*money)?,
+                None => left_out += 1,
+            }
+        }
+        let (count, totals) = (rows.len(), totals.all_lines());
+        let sum = totals.join(" and ");
+        let noun = if count == 1 { words.one } else { words.many };
+        let (between, colon) = if sum.is_empty() { ("", "") } else { (" ", ": ") };
+        Ok(Some(Self {
+            news: format!("{count} {}{between}{sum}", words.short),
+            headline: format!("{count} {noun}{colon}{sum}"),
+            section: Section {
+                title: words.title.to_owned(),
+                columns: columns.iter().map(|&column| column.to_owned()).collect(),
+                figures,
+                rows: rows.into_iter().map(|(row, _)| row).collect(),
+                totals,
+                left_out,
+            },
+        }))
+    }
 }
 
 /// A row for an item: its name, its page and what must be known about it.
@@ -143,40 +214,6 @@ pub(super) fn moment(at: Timestamp, scene: &Scene<'_>) -> String {
 /// When the newest of the changes of these kinds took effect.
 pub(super) fn effective_at(item: &Item, kinds: &[ChangeKind]) -> Option<Timestamp> {
     item.changes.iter().filter(|change| kinds.contains(&change.kind)).map(|change| change.effective_at).max()
-}
-
-/// Makes a section with the sum of its money, or nothing where there are no rows.
-pub(super) fn section(
-    title: &str,
-    columns: &[&str],
-    figures: usize,
-    rows: Vec<(Row, Option<Money>)>,
-) -> Result<Option<Section>, SumTooLarge> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let mut totals = Totals::default();
-    for money in rows.iter().filter_map(|(_, money)| *money) {
-        totals.add(money)?;
-    }
-    Ok(Some(Section {
-        title: title.to_owned(),
-        columns: columns.iter().map(|&column| column.to_owned()).collect(),
-        figures,
-        rows: rows.into_iter().map(|(row, _)| row).collect(),
-        totals: totals.all_lines(),
-    }))
-}
-
-/// `3 deals won: €45,300.00`, with the sums joined.
-pub(super) fn headline(section: &Section, one: &str, many: &str) -> String {
-    let count = section.rows.len();
-    let noun = if count == 1 { one } else { many };
-    if section.totals.is_empty() {
-        format!("{count} {noun}")
-    } else {
-        format!("{count} {noun}: {}", section.totals.join(" and "))
-    }
 }
 
 /// True if the record has stopped counting because it was archived or merged away.

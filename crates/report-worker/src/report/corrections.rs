@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::build::{Item, Scene, moment, row, shown};
+use super::build::{Item, Scene, Table, moment, row, shown};
 use super::document::{Row, Section};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::{SumTooLarge, Totals};
@@ -10,7 +10,7 @@ use crate::domain::position::{Position, Standing};
 use crate::domain::record::RecordKey;
 
 /// The corrections among the items, each merge as one.
-pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Section>, SumTooLarge> {
+pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Table>, SumTooLarge> {
     // The losers of a merge, by the record they were merged into.
     let mut losers: BTreeMap<RecordKey, Vec<&Item>> = BTreeMap::new();
     for item in items {
@@ -51,12 +51,20 @@ pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Se
         return Ok(None);
     }
     let columns = ["What happened", "When", "Was", "Now", "Net effect"];
-    Ok(Some(Section {
-        title: "Corrections".to_owned(),
-        columns: columns.map(str::to_owned).to_vec(),
-        figures: 3,
-        rows,
-        totals: net.lines(),
+    let (count, totals) = (rows.len(), net.lines());
+    let noun = if count == 1 { "correction" } else { "corrections" };
+    let sum = if totals.is_empty() { "no net effect".to_owned() } else { totals.join(" and ") };
+    Ok(Some(Table {
+        news: format!("{count} {noun}"),
+        headline: format!("{count} {noun}: {sum}"),
+        section: Section {
+            title: "Corrections".to_owned(),
+            columns: columns.map(str::to_owned).to_vec(),
+            figures: 3,
+            rows,
+            totals,
+            left_out: 0,
+        },
     }))
 }
 

@@ -1,7 +1,6 @@
 //! The closed deals: won and lost.
 
-use super::build::{Item, Scene, business_date, effective_at, headline, moment, or_dash, row, section, shown};
-use super::document::Section;
+use super::build::{Item, Scene, Table, Words, business_date, effective_at, moment, or_dash, row, shown};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::SumTooLarge;
 use crate::domain::position::Standing;
@@ -9,14 +8,15 @@ use crate::domain::record::Kind;
 
 const COLUMNS: [&str; 5] = ["Company", "Owner", "Close date", "Closed", "Amount"];
 
-/// The headlines and the tables of the deals that are news: closed now, and not told as such before.
-pub(super) fn sections(items: &[Item], scene: &Scene<'_>) -> Result<(Vec<String>, Vec<Section>), SumTooLarge> {
-    let mut headlines = Vec::new();
-    let mut sections = Vec::new();
-    for (standing, closed_by, title, one, many) in [
-        (Standing::Won, ChangeKind::DealWon, "Won", "deal won", "deals won"),
-        (Standing::Lost, ChangeKind::DealLost, "Lost", "deal lost", "deals lost"),
-    ] {
+const WON: Words = Words { title: "Won", short: "won", one: "deal won", many: "deals won" };
+const LOST: Words = Words { title: "Lost", short: "lost", one: "deal lost", many: "deals lost" };
+
+/// The tables of the deals that are news: closed now, and not told as such before.
+pub(super) fn tables(items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+    let mut tables = Vec::new();
+    for (standing, closed_by, words) in
+        [(Standing::Won, ChangeKind::DealWon, WON), (Standing::Lost, ChangeKind::DealLost, LOST)]
+    {
         let rows = items
             .iter()
             .filter(|item| item.record.key.kind == Kind::Deal && item.now.standing == standing)
@@ -33,10 +33,7 @@ pub(super) fn sections(items: &[Item], scene: &Scene<'_>) -> Result<(Vec<String>
                 Some((row(item, scene, cells), item.now.amount.money.clone().ok()))
             })
             .collect();
-        if let Some(section) = section(title, &COLUMNS, 1, rows)? {
-            headlines.push(headline(&section, one, many));
-            sections.push(section);
-        }
+        tables.extend(Table::new(&words, &COLUMNS, 1, rows)?);
     }
-    Ok((headlines, sections))
+    Ok(tables)
 }

@@ -32,6 +32,8 @@ pub struct Section {
     pub rows: Vec<Row>,
     /// The sum per currency.
     pub totals: Vec<String>,
+    /// How many rows are not in the sum, because they have no amount that can be added up.
+    pub left_out: usize,
 }
 
 /// One record in a table.

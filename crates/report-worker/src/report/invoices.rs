@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::build::{
-    Item, Scene, business_date, effective_at, headline, is_closed_record, moment, or_dash, row, section, shown,
+    Item, Scene, Table, Words, business_date, effective_at, is_closed_record, moment, or_dash, row, shown,
 };
-use super::document::{Row, Section};
+use super::document::Row;
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::{Amount, Money, SumTooLarge};
 use crate::domain::position::Standing;
@@ -13,48 +13,42 @@ use crate::domain::record::Kind;
 
 type Figures = (Vec<String>, Option<Money>);
 
-/// One table of invoices: what puts an invoice into it, and its figures.
-struct Table {
+/// One sort of news about invoices: what puts an invoice into it, and its figures.
+struct Sort {
     kind: ChangeKind,
-    title: &'static str,
-    words: (&'static str, &'static str),
+    words: Words,
     columns: [&'static str; 6],
     figures: fn(&Item) -> Figures,
 }
 
-const TABLES: [Table; 5] = [
-    Table {
+const SORTS: [Sort; 5] = [
+    Sort {
         kind: ChangeKind::InvoiceCreated,
-        title: "Created",
-        words: ("invoice created", "invoices created"),
+        words: Words { title: "Created", short: "created", one: "invoice created", many: "invoices created" },
         columns: ["Company", "Invoice date", "Due", "When", "Paid", "Billed"],
         figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
     },
-    Table {
+    Sort {
         kind: ChangeKind::InvoicePaid,
-        title: "Paid",
-        words: ("invoice paid", "invoices paid"),
+        words: Words { title: "Paid", short: "paid", one: "invoice paid", many: "invoices paid" },
         columns: ["Company", "Invoice date", "Due", "When", "Paid", "Billed"],
         figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
     },
-    Table {
+    Sort {
         kind: ChangeKind::InvoicePartPaid,
-        title: "Part paid",
-        words: ("invoice part paid", "invoices part paid"),
+        words: Words { title: "Part paid", short: "part paid", one: "invoice part paid", many: "invoices part paid" },
         columns: ["Company", "Invoice date", "Due", "When", "Billed", "Paid so far"],
         figures: |item| (vec![shown(&item.now.amount), shown(&item.now.settled)], settled(item)),
     },
-    Table {
+    Sort {
         kind: ChangeKind::InvoiceVoided,
-        title: "Voided",
-        words: ("invoice voided", "invoices voided"),
+        words: Words { title: "Voided", short: "voided", one: "invoice voided", many: "invoices voided" },
         columns: ["Company", "Invoice date", "Due", "When", "Paid", "Billed"],
         figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
     },
-    Table {
+    Sort {
         kind: ChangeKind::InvoiceOverdue,
-        title: "Overdue",
-        words: ("invoice overdue", "invoices overdue"),
+        words: Words { title: "Overdue", short: "overdue", one: "invoice overdue", many: "invoices overdue" },
         columns: ["Company", "Invoice date", "Due", "Since", "Billed", "Still to pay"],
         figures: |item| {
             let owed = owed(item);
@@ -64,14 +58,17 @@ const TABLES: [Table; 5] = [
     },
 ];
 
-/// The headlines and the tables of what is news about invoices and payments.
-pub(super) fn sections(items: &[Item], scene: &Scene<'_>) -> Result<(Vec<String>, Vec<Section>), SumTooLarge> {
-    let mut headlines = Vec::new();
-    let mut sections = Vec::new();
-    for table in &TABLES {
-        let rows = invoices(items, table)
+const RECEIVED: Words =
+    Words { title: "Money received", short: "received", one: "payment received", many: "payments received" };
+const REFUNDED: Words = Words { title: "Refunds", short: "refunded", one: "refund", many: "refunds" };
+
+/// The tables of what is news about invoices and payments.
+pub(super) fn tables(items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+    let mut tables = Vec::new();
+    for sort in &SORTS {
+        let rows = invoices(items, sort)
             .map(|(item, at)| {
-                let (figures, money) = (table.figures)(item);
+                let (figures, money) = (sort.figures)(item);
                 let mut row = invoice_row(item, at, figures, scene);
                 if !item.now.billable {
                     row.notes.push("not billable, so not added up".to_owned());
@@ -79,45 +76,39 @@ pub(super) fn sections(items: &[Item], scene: &Scene<'_>) -> Result<(Vec<String>
                 (row, money.filter(|_| item.now.billable))
             })
             .collect();
-        if let Some(section) = section(table.title, &table.columns, 2, rows)? {
-            headlines.push(headline(&section, table.words.0, table.words.1));
-            sections.push(section);
-        }
+        tables.extend(Table::new(&sort.words, &sort.columns, 2, rows)?);
     }
     let (received, refunded) = if scene.has_payments { payments(items, scene) } else { receipts(items, scene) };
-    for (rows, title, words) in [
-        (received, "Money received", ("payment received", "payments received")),
-        (refunded, "Refunds", ("refund", "refunds")),
-    ] {
-        if let Some(section) = section(title, &["Date", "When", "Amount"], 1, rows)? {
-            headlines.push(headline(&section, words.0, words.1));
-            sections.push(section);
-        }
+    for (words, rows) in [(RECEIVED, received), (REFUNDED, refunded)] {
+        tables.extend(Table::new(&words, &["Company", "Date", "When", "Amount"], 1, rows)?);
     }
-    Ok((headlines, sections))
+    Ok(tables)
 }
 
 /// The invoices that a table is about, and when each came into it. What was created and voided before anybody was told
 /// is only voided; what was part paid and is paid by now is only paid; what is overdue and was paid is not.
-fn invoices<'i>(items: &'i [Item], table: &'i Table) -> impl Iterator<Item = (&'i Item, Timestamp)> {
+fn invoices<'i>(items: &'i [Item], sort: &'i Sort) -> impl Iterator<Item = (&'i Item, Timestamp)> {
     items
         .iter()
         .filter(|item| item.record.key.kind == Kind::Invoice && !is_closed_record(&item.now))
-        .filter(|item| match table.kind {
+        .filter(|item| match sort.kind {
             ChangeKind::InvoiceCreated => matches!(item.now.standing, Standing::Issued | Standing::Paid),
             ChangeKind::InvoicePartPaid | ChangeKind::InvoiceOverdue => item.now.standing == Standing::Issued,
             ChangeKind::InvoicePaid => item.now.standing == Standing::Paid,
             _ => item.now.standing == Standing::Voided,
         })
-        .filter_map(|item| effective_at(item, &[table.kind]).map(|at| (item, at)))
+        .filter_map(|item| effective_at(item, &[sort.kind]).map(|at| (item, at)))
 }
 
 fn invoice_row(item: &Item, at: Timestamp, figures: Vec<String>, scene: &Scene<'_>) -> Row {
-    let company = item.record.company.as_deref().or_else(|| item.record.property("hs_invoice_latest_company_name"));
     let due = item.now.due.map_or_else(|| "—".to_owned(), |day| day.strftime("%-d %b %Y").to_string());
-    let mut cells = vec![or_dash(company), business_date(item, at, scene), due, moment(at, scene)];
+    let mut cells = vec![company(item), business_date(item, at, scene), due, moment(at, scene)];
     cells.extend(figures);
     row(item, scene, cells)
+}
+
+fn company(item: &Item) -> String {
+    or_dash(item.record.company.as_deref().or_else(|| item.record.property("hs_invoice_latest_company_name")))
 }
 
 fn billed(item: &Item) -> Option<Money> {
@@ -145,14 +136,15 @@ fn payments(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
     let (mut received, mut refunded) = (Vec::new(), Vec::new());
     for item in items.iter().filter(|item| item.record.key.kind == Kind::Payment && !is_closed_record(&item.now)) {
         if let Some(at) = effective_at(item, &[ChangeKind::PaymentReceived]) {
-            let cells = vec![business_date(item, at, scene), moment(at, scene), shown(&item.now.amount)];
+            let cells = vec![company(item), business_date(item, at, scene), moment(at, scene), shown(&item.now.amount)];
             received.push((row(item, scene, cells), billed(item)));
         }
         if let Some(at) = effective_at(item, &[ChangeKind::PaymentRefunded]) {
             let before = item.was.as_ref().and_then(|was| was.position.settled.money.clone().ok());
             let money = difference(before, settled(item));
             let text = money.map_or_else(|| shown(&item.now.settled), |money| money.to_string());
-            refunded.push((row(item, scene, vec![moment(at, scene), moment(at, scene), text]), money));
+            let cells = vec![company(item), day(at, scene), moment(at, scene), text];
+            refunded.push((row(item, scene, cells), money));
         }
     }
     (received, refunded)
@@ -165,8 +157,7 @@ fn receipts(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
         let before = item.was.as_ref().and_then(|was| was.position.settled.money.clone().ok());
         let Some(money) = difference(before, settled(item)) else { continue };
         let Some(at) = item.changes.iter().map(|change| change.effective_at).max() else { continue };
-        let day = at.to_zoned(scene.rules.zone.clone()).strftime("%-d %b %Y").to_string();
-        let cells = |money: Money| vec![day.clone(), moment(at, scene), money.to_string()];
+        let cells = |money: Money| vec![company(item), day(at, scene), moment(at, scene), money.to_string()];
         match money.minor() {
             0 => {}
             minor if minor > 0 => received.push((row(item, scene, cells(money)), Some(money))),
@@ -179,6 +170,11 @@ fn receipts(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
         }
     }
     (received, refunded)
+}
+
+/// The day of a moment in the reporting zone.
+fn day(at: Timestamp, scene: &Scene<'_>) -> String {
+    at.to_zoned(scene.rules.zone.clone()).strftime("%-d %b %Y").to_string()
 }
 
 /// What came on top of an earlier amount in the same currency; in another currency, all of it.

@@ -52,5 +52,8 @@ fn section_text(section: &Section) -> String {
     if !section.totals.is_empty() {
         text.push_str(&format!("\nTotal: {}\n", section.totals.join(" and ")));
     }
+    if section.left_out > 0 {
+        text.push_str(&format!("Not added up: {}\n", section.left_out));
+    }
     text
 }
