@@ -75,7 +75,7 @@ pub(crate) struct Args {
 /// Signs, posts and prints the answer.
 pub(crate) async fn run(args: Args, environment: &Environment, now: Timestamp) -> anyhow::Result<ExitCode> {
     let secrets = client_secrets(environment)?;
-    let newest = secrets.last().context("HUBSPOT_CLIENT_SECRETS holds no secret")?;
+    let newest = secrets.first().context("HUBSPOT_CLIENT_SECRETS holds no secret")?;
     let now_ms = now.as_millisecond();
     let body = match &args.file {
         Some(file) => read(file).with_context(|| WrongUsage(format!("--file {} cannot be read", file.display())))?,
