@@ -273,26 +273,17 @@ fn authenticate(
     keys: &Keys,
     secrets: &[Secret],
 ) -> Result<Seal, Refusal> {
-    let matching = |given: Signature, sign: &dyn Fn(&Secret, &str) -> Signature| {
-        let pairs = urls.len() * secrets.len();
-        let none = u64::MAX;
-        let first = (0..pairs).rev().fold(none, |found, pair| {
-            let expected = sign(&secrets[pair % secrets.len()], &urls[pair / secrets.len()]);
-            u64::conditional_select(&found, &(pair as u64), expected.ct_eq(&given))
-        });
-        usize::try_from(first).ok().filter(|_| first != none)
-    };
     let (version, pair) = match proof {
         Proof::V3 { signature, timestamp } => {
             let given = decode(&BASE64, signature)?;
             check_freshness(timestamp, received_at_ms)?;
-            let pair = matching(given, &|secret, url| digest_v3(secret, method, url, body, timestamp));
+            let pair = matching(given, urls, secrets, |secret, url| digest_v3(secret, method, url, body, timestamp));
             (SignatureVersion::V3, pair.ok_or(Refusal::SignatureMismatch)?)
         }
         Proof::Older { signature } => {
             let given = decode(&HEXLOWER, signature)?;
             let found = keys.older_versions.iter().find_map(|version| {
-                let pair = matching(given, &|secret, url| match version {
+                let pair = matching(given, urls, secrets, |secret, url| match version {
                     SignatureVersion::V2 => digest_v2(secret, method, url, body),
                     _ => digest_v1(secret, body),
                 });
@@ -302,6 +293,23 @@ fn authenticate(
         }
     };
     Ok(Seal { version, url: pair / secrets.len(), secret: keys.matched(pair % secrets.len()) })
+}
+
+/// The first pair of URL and secret whose signature is the given one. Every pair is tried and compared in constant time,
+/// so that the time tells nothing about which one matched.
+fn matching(
+    given: Signature,
+    urls: &[String],
+    secrets: &[Secret],
+    sign: impl Fn(&Secret, &str) -> Signature,
+) -> Option<usize> {
+    let pairs = urls.len() * secrets.len();
+    let none = u64::MAX;
+    let first = (0..pairs).rev().fold(none, |found, pair| {
+        let expected = sign(&secrets[pair % secrets.len()], &urls[pair / secrets.len()]);
+        u64::conditional_select(&found, &(pair as u64), expected.ct_eq(&given))
+    });
+    usize::try_from(first).ok().filter(|_| first != none)
 }
 
 fn decode(encoding: &data_encoding::Encoding, text: &str) -> Result<Signature, Refusal> {

@@ -106,7 +106,7 @@ async fn account(app: &App) -> Result<Account, BooksError> {
             account
         }
         (Err(error), Some(stored)) => {
-            tracing::warn!(error = %super::chain(&error), "HubSpot cannot be asked for the account; going on with what the books know");
+            tracing::warn!(error = %super::chain(error), "HubSpot cannot be asked for the account; going on with what the books know");
             stored
         }
         (Err(error), None) => return Err(error.into()),
@@ -127,7 +127,7 @@ async fn stages(app: &App) -> Result<Stages, BooksError> {
             Ok(all)
         }
         (Err(error), Some(stored)) => {
-            tracing::warn!(error = %super::chain(&error), "HubSpot cannot be asked for the pipelines; going on with what the books know");
+            tracing::warn!(error = %super::chain(error), "HubSpot cannot be asked for the pipelines; going on with what the books know");
             Ok(stored)
         }
         (Err(error), None) => Err(error.into()),
@@ -154,7 +154,7 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
             let page = match app.crm.list(kind, books.account.portal_id, opening.cursor.clone()).await {
                 Ok(page) => page,
                 Err(error) if error.lacks_scope() => {
-                    tracing::warn!(%kind, error = %super::chain(&error), "this kind of record is left out of the books");
+                    tracing::warn!(%kind, error = %super::chain(error), "this kind of record is left out of the books");
                     opening.done = true;
                     app.store.set_fact(&name, &opening).await?;
                     break;

@@ -54,7 +54,7 @@ async fn read(
     let mut reading = match app.crm.read(kind, books.account.portal_id, &ids, now).await {
         Ok(reading) => reading,
         Err(error) => {
-            summary.problem("enrich", &error);
+            summary.problem("enrich", error);
             return Ok(false);
         }
     };
@@ -95,7 +95,7 @@ async fn read(
     }
     summary.changes += app.store.settle(&outcomes, &winners, now).await?;
     if let Some(error) = reading.interrupted {
-        summary.problem("enrich", &error);
+        summary.problem("enrich", error);
         return Ok(false);
     }
     Ok(true)

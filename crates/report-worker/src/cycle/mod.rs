@@ -10,7 +10,6 @@ mod report;
 mod send;
 mod take_in;
 
-use std::error::Error;
 use std::time::Duration;
 
 use hubspot_webhook::door::Keys;
@@ -108,7 +107,7 @@ impl Summary {
         self.next_at = other.next_at;
     }
 
-    fn problem(&mut self, step: &'static str, error: &(dyn Error + 'static)) {
+    fn problem(&mut self, step: &'static str, error: impl Into<anyhow::Error>) {
         let chain = chain(error);
         tracing::error!(step, error = %chain, "the step failed; its work is still there");
         self.problems.push(format!("{step}: {chain}"));
@@ -120,15 +119,8 @@ impl Summary {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
 }
 
 impl App {
@@ -147,21 +139,22 @@ pub async fn run_once(app: &App, now: Timestamp) -> Summary {
     match books::known(app, now).await {
         Ok(books) => {
             if let Err(error) = take_in::drain(app, &books, now, &mut summary).await {
-                summary.problem("take in", &error);
-                // The store is away: nothing else could be written down either.
-                if matches!(error, take_in::TakeInError::Store(_)) {
+                let store_is_away = matches!(error, take_in::TakeInError::Store(_));
+                summary.problem("take in", error);
+                // Nothing else could be written down either.
+                if store_is_away {
                     return summary;
                 }
             }
             if let Err(error) = work(app, &books, now, &mut summary).await {
-                summary.problem("books", &error);
+                summary.problem("books", error);
                 return summary;
             }
         }
-        Err(error) => summary.problem("account", &error),
+        Err(error) => summary.problem("account", error),
     }
     if let Err(error) = send::send(app, now, &mut summary).await {
-        summary.problem("send", &error);
+        summary.problem("send", error);
     }
     summary
 }
@@ -171,7 +164,7 @@ async fn work(app: &App, books: &books::Books, now: Timestamp, summary: &mut Sum
     match books::open(app, books, now).await {
         Ok(()) => enrich::enrich(app, books, now, summary).await?,
         Err(books::BooksError::Store(error)) => return Err(error),
-        Err(error) => summary.problem("opening balance", &error),
+        Err(error) => summary.problem("opening balance", error),
     }
     calendar::midnight(app, books, now, summary).await?;
     report::report(app, books, now, summary).await

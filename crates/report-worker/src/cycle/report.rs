@@ -137,7 +137,7 @@ async fn build_one(
     let built = match build(definition, &items, &scene) {
         Ok(built) => built,
         Err(error) => {
-            summary.problem("report", &error);
+            summary.problem("report", error);
             return Ok(());
         }
     };
@@ -146,7 +146,7 @@ async fn build_one(
         (true, _) => None,
         (false, Ok(mail)) => Some(mail),
         (false, Err(error)) => {
-            summary.problem("report", &error);
+            summary.problem("report", error);
             return Ok(());
         }
     };

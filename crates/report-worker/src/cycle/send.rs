@@ -120,7 +120,7 @@ async fn tell_owner(
     match compose(&trouble) {
         Ok(bytes) => app.store.store_mail(&outgoing(trouble, std::slice::from_ref(&settings.owner), bytes), now).await,
         Err(error) => {
-            summary.problem("send", &error);
+            summary.problem("send", error);
             Ok(())
         }
     }

@@ -96,7 +96,7 @@ impl ChangeKind {
 pub struct Change {
     /// The record.
     pub record: RecordKey,
-    /// What makes it this change and no other: property, time and value; see [`Change::id`].
+    /// What makes it this change and no other within its record: property, time and value.
     pub id: String,
     /// What happened.
     pub kind: ChangeKind,
