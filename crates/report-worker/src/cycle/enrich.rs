@@ -64,6 +64,7 @@ async fn read(
     let earlier: BTreeMap<RecordKey, StoredRecord> =
         app.store.records(&keys).await?.into_iter().map(|stored| (stored.key, stored)).collect();
     let (mut outcomes, mut winners) = (Vec::new(), Vec::new());
+    let answered = reading.answers.len() + reading.failed.len();
     for due in due {
         let id = due.record.id;
         let earlier = earlier.get(&due.record);
@@ -98,7 +99,8 @@ async fn read(
         summary.problem("enrich", error);
         return Ok(false);
     }
-    Ok(true)
+    // Records without an answer are still due; asking for them again and again in one cycle would never end.
+    Ok(answered == due.len())
 }
 
 /// The books with the stages that the records name: a stage that nobody knows yet is asked for at once.
@@ -123,8 +125,8 @@ async fn with_their_stages(app: &App, books: &Books, answers: &BTreeMap<i64, Ans
 
 /// When to read again, if the reading is older than the event that asked for it and there is still time.
 fn wait_for(due: &Due, record: &Record, now: Timestamp) -> Option<Timestamp> {
-    let first = due.first_read_at.unwrap_or(now);
-    (is_older(due, record) && now.duration_since(first) < SETTLED_WITHIN).then(|| now + pause(due))
+    let last = due.first_read_at.unwrap_or(now) + SETTLED_WITHIN;
+    (is_older(due, record) && now < last).then(|| last.min(now + pause(due)))
 }
 
 fn is_older(due: &Due, record: &Record) -> bool {
