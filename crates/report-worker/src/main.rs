@@ -1,6 +1,6 @@
 //! `closing-bell`: reads the command line, the environment and the clock, once.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,7 +13,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     // RUST_LOG is the library's own variable: it reads it and says on stderr what of it cannot be read.
     let filter = EnvFilter::builder().with_default_directive(cli.log_level().into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
     rustls::crypto::ring::default_provider().install_default().expect("nothing has installed another before main");
     commands::run(cli, &Environment::of_this_process(), now).await
 }
