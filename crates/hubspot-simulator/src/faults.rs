@@ -135,6 +135,12 @@ impl Faults {
         self.switches().clear();
     }
 
+    /// Whether every counted fault has happened as often as it was asked for. A test that has not met its fault proves
+    /// nothing.
+    pub fn are_used_up(&self) -> bool {
+        self.switches().values().all(|dose| !matches!(dose, Dose::Times(left) if *left > 0))
+    }
+
     /// Uses up one time of a counted fault. Answers with the number of the time, counted down to 1, if there is one left.
     pub(crate) fn take(&self, name: &'static str) -> Option<u64> {
         debug_assert!(CATALOGUE.iter().any(|entry| entry.name == name), "the catalogue lists every fault");
@@ -187,7 +193,9 @@ mod tests {
     fn a_counted_fault_ends() {
         let faults = Faults::default();
         faults.arm("garbage:2".parse().unwrap());
+        assert!(!faults.are_used_up());
         assert_eq!([faults.take("garbage"), faults.take("garbage"), faults.take("garbage")], [Some(2), Some(1), None]);
+        assert!(faults.are_used_up());
         assert_eq!(faults.lag_ms("slow-api"), 0);
     }
 }

@@ -131,6 +131,12 @@ impl Account {
         self.past_ms.unwrap_or_else(|| self.now_ms())
     }
 
+    /// The moment of a write to a record that exists: no two writes share one, so that a stale read shows a write whole or
+    /// not at all, with the stamp that belongs to it.
+    fn next_ms(&self, state: &mut State, kind: Kind, id: i64) -> i64 {
+        self.at_ms().max(state.record(kind, id).last_write_ms() + 1)
+    }
+
     /// Queues what the subscribers hear of a write.
     fn tell(&self, at_ms: i64, user_id: i64, events: impl FnOnce(&Source<'_>) -> Vec<Event>) {
         if self.past_ms.is_some() {
@@ -198,9 +204,9 @@ impl Account {
     /// # Panics
     /// When there is no such record, or the account does not define a property.
     pub fn set(&self, kind: Kind, id: i64, properties: &[(&str, &str)]) {
-        let at_ms = self.at_ms();
         let mut state = self.lock();
         let id = state.survivor(kind, id);
+        let at_ms = self.next_ms(&mut state, kind, id);
         let (changed, user_id) = self.write(&mut state, kind, id, properties, at_ms);
         drop(state);
         self.tell(at_ms, user_id, |source| source.changes(kind, id, &changed));
@@ -250,10 +256,10 @@ impl Account {
     /// # Panics
     /// When one of the records does not exist, or both are the same.
     pub fn merge(&self, kind: Kind, winner: i64, loser: i64) {
-        let at_ms = self.at_ms();
         let mut state = self.lock();
         let (winner, loser) = (state.survivor(kind, winner), state.survivor(kind, loser));
         assert_ne!(winner, loser, "a record cannot be merged with itself");
+        let at_ms = self.next_ms(&mut state, kind, winner);
         let gone =
             state.records.remove(&(kind, loser)).unwrap_or_else(|| panic!("there is no {} {loser}", kind.singular()));
         state.merged.insert((kind, loser), winner);

@@ -57,6 +57,11 @@ impl Record {
         Some(entry.value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// The moment of the newest value.
+    pub(crate) fn last_write_ms(&self) -> i64 {
+        self.history.values().filter_map(|entries| Some(entries.last()?.at_ms)).max().unwrap_or(self.created_ms)
+    }
+
     /// Writes a value, and says whether it is another one. A property never has two values at one moment: the later one
     /// is a millisecond younger.
     pub(crate) fn write(&mut self, name: &str, value: &str, at_ms: i64, user_id: Option<i64>) -> bool {
