@@ -1,10 +1,20 @@
 //! What the end-to-end tests share: the programs as they are built, run in an environment that holds nothing else.
 
+mod day;
+mod figures;
+mod local;
+mod mail;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+pub use self::day::Day;
+pub use self::figures::{Figures, Sums};
+pub use self::local::{Local, now_ms, secret, signal, status};
+pub use self::mail::{Mail, Row, Section, mails_in};
 
 /// The path of one of our programs, beside the tests' own.
 ///

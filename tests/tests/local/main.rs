@@ -1,0 +1,10 @@
+//! What users drive: the real program as a process, HTTP in, mail out.
+
+mod bad_input;
+mod configuration;
+mod day;
+mod demo;
+mod faults;
+mod odd_records;
+mod privacy;
+mod signatures;
