@@ -1,9 +1,11 @@
 //! The door on one machine: HTTP in, queue message out. The same decision as in AWS, [`door::admit`].
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
@@ -17,6 +19,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 /// More than a queue message can carry, so that a delivery that is a little too big gets its own reason from the door.
 const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// What is too big is read on up to here and thrown away: a caller that is cut off while it still writes never sees why.
+const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 
 /// What the endpoint works with.
 #[derive(Clone)]
@@ -51,9 +56,16 @@ async fn deliver(State(endpoint): State<Endpoint>, request: Request<Body>) -> (S
 
 async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
     let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
-        tracing::warn!(reason = "too_large", limit_bytes = MAX_BODY_BYTES, "a delivery is refused");
-        return StatusCode::PAYLOAD_TOO_LARGE;
+    let body = match read(body).await {
+        Ok(Some(body)) => body,
+        Ok(None) => {
+            tracing::warn!(reason = "too_large", limit_bytes = MAX_BODY_BYTES, "a delivery is refused");
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        Err(error) => {
+            tracing::warn!(reason = "body_incomplete", %error, "a delivery is refused");
+            return StatusCode::BAD_REQUEST;
+        }
     };
     let headers: Vec<(&str, &[u8])> =
         head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -83,6 +95,23 @@ async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
     }
+}
+
+/// Reads a body whole; `None` if it is larger than [`MAX_BODY_BYTES`].
+async fn read(mut body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
+    let (mut kept, mut size) = (Vec::new(), 0);
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let Ok(data) = frame?.into_data() else { continue };
+        size += data.len();
+        if size <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&data);
+        } else if size <= MAX_READ_BYTES {
+            kept = Vec::new();
+        } else {
+            break;
+        }
+    }
+    Ok((size <= MAX_BODY_BYTES).then_some(kept))
 }
 
 /// Tells the caller what the status tells, and nothing more.
