@@ -22,7 +22,7 @@ fn won(account: &Account, name: &str) -> String {
 
 /// The account and the program; what is to be told is posted by hand.
 async fn begin() -> (Simulator, Local) {
-    let simulator = Simulator::start(Settings::default()).await.unwrap();
+    let simulator = Simulator::start(Settings::default()).await.expect("it starts");
     let local = Local::start(&simulator, &[]).await;
     (simulator, local)
 }

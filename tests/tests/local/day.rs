@@ -23,13 +23,16 @@ fn record(account: &Account, name: &str) -> Option<(Kind, i64)> {
 }
 
 fn in_berlin(text: &str) -> String {
-    let at = text.parse::<Timestamp>().unwrap().to_zoned(TimeZone::get("Europe/Berlin").unwrap());
+    let at = text
+        .parse::<Timestamp>()
+        .expect("HubSpot writes instants")
+        .to_zoned(TimeZone::get("Europe/Berlin").expect("it is a zone"));
     at.strftime("%-d %b %Y %H:%M").to_string()
 }
 
 fn owner(account: &Account, deal: i64) -> String {
     let Some(id) = account.value(Kind::Deal, deal, "hubspot_owner_id") else { return "—".to_owned() };
-    let owner = account.owners().into_iter().find(|owner| owner.id.to_string() == id).unwrap();
+    let owner = account.owners().into_iter().find(|owner| owner.id.to_string() == id).expect("owners are listed");
     format!("{} {}", owner.first_name, owner.last_name)
 }
 

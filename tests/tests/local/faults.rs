@@ -20,7 +20,7 @@ async fn a_day_with(faults: &[&str], pace: Pace, settings: Settings) -> Day {
     // The books are opened in peace, so that every fault meets the day.
     let day = Day::begin(settings, &[]).await;
     for fault in faults {
-        day.simulator.faults().arm(fault.parse().unwrap());
+        day.simulator.faults().arm(fault.parse().expect("the fault is in the catalogue"));
     }
     match pace {
         StepByStep => day.play().await,
@@ -34,7 +34,7 @@ async fn a_day_with(faults: &[&str], pace: Pace, settings: Settings) -> Day {
 /// Events in the books beside those that HubSpot made.
 async fn events(day: &Day) -> (u64, u64) {
     let books = day.local.books("SELECT count(*) FROM events").await;
-    (books.try_into().unwrap(), day.simulator.counters().events)
+    (books.try_into().expect("counts are from 0 on"), day.simulator.counters().events)
 }
 
 macro_rules! faults {

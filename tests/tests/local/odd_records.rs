@@ -115,10 +115,11 @@ async fn odd_records_are_told_whole_and_inert() {
 async fn a_record_that_is_not_there_is_given_up_and_not_asked_for_again() {
     let simulator = Simulator::start(Settings::default()).await.unwrap();
     let local = Local::start(&simulator, &[]).await;
+    let started = now_ms();
     let event = |id: i64| {
-        let now = now_ms();
+        // Before anything here was written, so that the first reading is new enough.
         format!(
-            r#"[{{"eventId":{id},"portalId":62515001,"occurredAt":{now},"subscriptionType":"deal.propertyChange",
+            r#"[{{"eventId":{id},"portalId":62515001,"occurredAt":{started},"subscriptionType":"deal.propertyChange",
             "objectId":{id},"propertyName":"amount","propertyValue":"5"}}]"#
         )
     };

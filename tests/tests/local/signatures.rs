@@ -22,13 +22,20 @@ fn payloads() -> PathBuf {
 
 /// Every recorded body, with its name.
 fn bodies() -> Vec<(String, Vec<u8>)> {
-    let events = fs::read_dir(payloads().join("events")).unwrap().map(|entry| entry.unwrap().path());
+    let events = fs::read_dir(payloads().join("events"))
+        .expect("payloads are there")
+        .map(|entry| entry.expect("they are listed").path());
     let mut files: Vec<PathBuf> = events.chain([payloads().join("batch_of_100.json")]).collect();
     files.sort();
     assert!(files.len() > 25, "{files:?}");
     files
         .iter()
-        .map(|file| (file.file_name().unwrap().to_string_lossy().into_owned(), fs::read(file).unwrap()))
+        .map(|file| {
+            (
+                file.file_name().expect("it is a file").to_string_lossy().into_owned(),
+                fs::read(file).expect("it can be read"),
+            )
+        })
         .collect()
 }
 
@@ -41,12 +48,14 @@ async fn signed_by_hubspots_client(secret: &str, url: &str, timestamp: &str, bod
         std::env::var("CLOSING_BELL_TEST_PYTHON").expect("run `cargo xtask test`, it installs HubSpot's client");
     let mut command = Command::new(python);
     command.args(["-c", SIGN]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut client = command.spawn().unwrap();
+    let mut client = command.spawn().expect("Python is there");
     let given = json!({ "secret": secret, "url": url, "timestamp": timestamp, "bodies": bodies }).to_string();
-    client.stdin.take().unwrap().write_all(given.as_bytes()).await.unwrap();
-    let output = client.wait_with_output().await.unwrap();
+    let mut stdin = client.stdin.take().expect("stdin is piped");
+    stdin.write_all(given.as_bytes()).await.expect("the client reads");
+    drop(stdin);
+    let output = client.wait_with_output().await.expect("it is our child");
     assert!(output.status.success(), "HubSpot's client has failed");
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&output.stdout).expect("it writes JSON")
 }
 
 #[tokio::test]
