@@ -47,18 +47,19 @@ impl Kind {
 
     /// The properties whose history finance changes come from.
     ///
-    /// The status stands last: where one save wrote several properties at the same millisecond, the amounts are in
-    /// place before the status that makes them count.
+    /// The status stands after the amounts: where one save wrote several properties at the same millisecond, the amounts
+    /// are in place before the status that makes them count. What was paid stands after the status, since only an invoice
+    /// that was created can be part paid.
     pub fn tracked_properties(self) -> &'static [&'static str] {
         match self {
             Self::Deal => &["amount", "deal_currency_code", "closedate", "dealstage"],
             Self::Invoice => &[
                 "hs_amount_billed",
-                "hs_amount_paid",
                 "hs_currency",
                 "hs_invoice_date",
                 "hs_due_date",
                 "hs_invoice_status",
+                "hs_amount_paid",
             ],
             Self::Payment => &["hs_refunds_amount", "hs_latest_status"],
         }

@@ -122,6 +122,13 @@ mod tests {
     }
 
     #[test]
+    fn an_invoice_created_with_a_part_paid_is_both() {
+        let one_save =
+            [("hs_invoice_status", 10, "open"), ("hs_amount_billed", 10, "80"), ("hs_amount_paid", 10, "30")];
+        assert_eq!(kinds(&record(Kind::Invoice, &one_save), 0), ["invoice.created", "invoice.part_paid"]);
+    }
+
+    #[test]
     fn voiding_reopening_and_other_amounts_are_changes() {
         let invoice = record(
             Kind::Invoice,
