@@ -56,6 +56,22 @@ async fn a_message_comes_back_when_its_visibility_timeout_ends() {
 }
 
 #[tokio::test]
+async fn what_a_process_that_ended_held_is_taken_up_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queue");
+    let queue = open(&file).await;
+    queue.send("held", at(0)).await.unwrap();
+    queue.receive(1, NO_WAIT, at(0)).await.unwrap();
+    queue.send("waiting", at(1)).await.unwrap();
+    drop(queue);
+
+    let queue = Embedded::open(&file, EmbeddedSettings::default()).await.unwrap();
+    assert_eq!(queue.take_up_interrupted(at(2)).await.unwrap(), 1);
+    let messages = Queue::Embedded(queue).receive(10, NO_WAIT, at(2)).await.unwrap();
+    assert_eq!(bodies(&messages).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from(["held", "waiting"]));
+}
+
+#[tokio::test]
 async fn a_late_delete_still_counts_while_nobody_else_has_the_message() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder.path().join("queue")).await;

@@ -14,13 +14,22 @@ use crate::queue::{Embedded, EmbeddedSettings, Queue};
 /// Listens and works until Ctrl-C or SIGTERM.
 pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let config = LocalConfig::read(environment)?;
-    let queue = Queue::Embedded(Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?);
-    let interval = config.work.poll_interval;
-    let endpoint = Endpoint { keys: config.work.keys.clone(), urls: config.urls, queue: queue.clone(), clock };
-    let app = work::app(queue, config.work, clock()).await?;
+    // The port first: whoever has it is at work on the same files, and nothing of his may be taken up.
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there? (LISTEN)", config.listen))?;
+    let queue = Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?;
+    let interrupted = queue.take_up_interrupted(clock()).await?;
+    if interrupted > 0 {
+        tracing::warn!(
+            interrupted,
+            "deliveries were being taken in when the last process ended; they are taken up again"
+        );
+    }
+    let queue = Queue::Embedded(queue);
+    let interval = config.work.poll_interval;
+    let endpoint = Endpoint { keys: config.work.keys.clone(), urls: config.urls, queue: queue.clone(), clock };
+    let app = work::app(queue, config.work, clock()).await?;
     tracing::info!(listen = %listener.local_addr()?, path = "/webhooks/hubspot", "listening for HubSpot's webhooks");
     let stop = work::stopped()?;
     let serving =
