@@ -1,0 +1,179 @@
+//! What AWS puts around the Lambda: API Gateway's front for a REST API, and the Runtime API that the function polls.
+//!
+//! Sources: "Input format of a Lambda function for proxy integration" (API Gateway), "Using the Lambda runtime API".
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path as FilePath;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use end_to_end::command;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::process::Child;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::harness::start;
+use crate::now;
+
+/// The longest that API Gateway waits for a function.
+const TIMEOUT: Duration = Duration::from_secs(29);
+
+/// Each function answers one request at a time.
+const INSTANCES: usize = 2;
+
+/// The name by which the account of the gateway calls itself, whatever the caller's `Host` says.
+pub(crate) const DOMAIN: &str = "k3x9qw71zb.execute-api.eu-central-1.amazonaws.com";
+
+/// The path of the webhook, with the stage before it.
+pub(crate) const PATH: &str = "/prod/webhooks/hubspot";
+
+/// A gateway with its functions. All end with this value.
+pub(crate) struct Gateway {
+    front: SocketAddr,
+    _servers: JoinSet<()>,
+    _functions: Vec<Child>,
+}
+
+struct Invocation {
+    id: String,
+    event: Value,
+}
+
+struct Aws {
+    invoke: mpsc::UnboundedSender<Invocation>,
+    invoked: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
+    /// Who waits for the answer to which invocation; an error of the function is no answer.
+    waiting: Mutex<HashMap<String, oneshot::Sender<Option<Value>>>>,
+}
+
+impl Gateway {
+    /// Starts the gateway and its functions. With `told_its_url` they have the front's address in `WEBHOOK_URLS`; without
+    /// they go by what the gateway says of itself.
+    pub(crate) async fn start(told_its_url: bool, log: &FilePath, variables: &[(&str, String)]) -> Self {
+        let (invoke, invoked) = mpsc::unbounded_channel();
+        let aws = Arc::new(Aws { invoke, invoked: invoked.into(), waiting: Mutex::default() });
+        let runtime_api = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .with_state(aws.clone());
+        let mut servers = JoinSet::new();
+        let runtime_api = serve(&mut servers, runtime_api).await;
+        let front = serve(&mut servers, Router::new().fallback(call).with_state(aws)).await;
+        let functions = (0..INSTANCES).map(|_| {
+            let mut function = command("validator-lambda");
+            function
+                .env("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string())
+                .env("AWS_LAMBDA_FUNCTION_NAME", "door")
+                .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+                .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+                .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/door")
+                .env("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]1")
+                .envs(variables.iter().map(|(name, value)| (*name, value)));
+            if told_its_url {
+                function.env("WEBHOOK_URLS", format!("http://{front}{PATH}"));
+            }
+            start(function, log)
+        });
+        Self { front, _functions: functions.collect(), _servers: servers }
+    }
+
+    /// The webhook's URL on this machine.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}{PATH}", self.front)
+    }
+}
+
+async fn serve(servers: &mut JoinSet<()>, router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    servers.spawn(async { axum::serve(listener, router).await.unwrap() });
+    address
+}
+
+/// Hands out an invocation; a function waits here until there is one.
+async fn next(State(aws): State<Arc<Aws>>) -> Response {
+    let Some(Invocation { id, event }) = aws.invoked.lock().await.recv().await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let deadline_ms = now().as_millisecond() + i64::try_from(TIMEOUT.as_millis()).unwrap();
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:111122223333:function:door".to_owned()),
+    ];
+    (headers, event.to_string()).into_response()
+}
+
+async fn response(State(aws): State<Arc<Aws>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    answered(&aws, &id, serde_json::from_slice(&body).ok())
+}
+
+async fn error(State(aws): State<Arc<Aws>>, Path(id): Path<String>) -> StatusCode {
+    answered(&aws, &id, None)
+}
+
+fn answered(aws: &Aws, id: &str, answer: Option<Value>) -> StatusCode {
+    // A caller that has hung up is not waiting any more.
+    let _ = aws.waiting.lock().unwrap().remove(id).map(|caller| caller.send(answer));
+    StatusCode::ACCEPTED
+}
+
+/// One HTTP request, as the gateway tells it to the function, and the function's answer.
+async fn call(State(aws): State<Arc<Aws>>, request: Request<axum::body::Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let id = format!("{:032x}", fastrand::u128(..));
+    let event = event(&id, &head.method, &head.uri, &head.headers, &body);
+    let (caller, answer) = oneshot::channel();
+    aws.waiting.lock().unwrap().insert(id.clone(), caller);
+    aws.invoke.send(Invocation { id, event }).unwrap();
+    match tokio::time::timeout(TIMEOUT, answer).await {
+        Ok(Ok(Some(answer))) => reply(&answer),
+        Ok(_) => StatusCode::BAD_GATEWAY.into_response(),
+        Err(_) => StatusCode::GATEWAY_TIMEOUT.into_response(),
+    }
+}
+
+fn reply(answer: &Value) -> Response {
+    let status = answer["statusCode"].as_u64().and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
+    let Some(status) = status else { return StatusCode::BAD_GATEWAY.into_response() };
+    (status, answer["body"].as_str().unwrap_or_default().to_owned()).into_response()
+}
+
+/// The event of a REST API (payload 1.0).
+fn event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
+    let (mut last, mut all) = (Map::new(), Map::<String, Value>::new());
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        last.insert(name.to_string(), value.clone().into());
+        match all.entry(name.to_string()).or_insert_with(|| json!([])) {
+            Value::Array(values) => values.push(value.into()),
+            _ => unreachable!("only lists are put in"),
+        }
+    }
+    let path = uri.path().strip_prefix("/prod").unwrap_or(uri.path());
+    json!({
+        "resource": path, "path": path, "httpMethod": method.as_str(),
+        "headers": last, "multiValueHeaders": all,
+        "queryStringParameters": null, "multiValueQueryStringParameters": null,
+        "pathParameters": null, "stageVariables": null,
+        "requestContext": {
+            "resourceId": "8f2k1m", "resourcePath": path, "httpMethod": method.as_str(), "path": uri.path(),
+            "accountId": "111122223333", "protocol": "HTTP/1.1", "stage": "prod", "domainName": DOMAIN,
+            "requestId": id, "apiId": "k3x9qw71zb", "identity": { "sourceIp": "203.0.113.40" },
+        },
+        // Without binary media types the gateway takes every body for text.
+        "body": String::from_utf8_lossy(body), "isBase64Encoded": false,
+    })
+}

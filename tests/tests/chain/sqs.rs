@@ -1,0 +1,81 @@
+//! Queues of a test's own in the SQS API that `cargo xtask test` starts, and a client that knows nothing of ours.
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+/// A queue and its dead letters.
+#[derive(Clone)]
+pub(crate) struct Queues {
+    client: Client,
+    pub(crate) url: String,
+    pub(crate) dead_letter_url: String,
+}
+
+/// What a program needs in its environment to reach the API.
+pub(crate) fn variables() -> Vec<(&'static str, String)> {
+    ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+        .map(|name| (name, std::env::var(name).expect("run `cargo xtask test`")))
+        .into()
+}
+
+impl Queues {
+    pub(crate) async fn create() -> Self {
+        let client = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let name = format!("chain-{:016x}", fastrand::u64(..));
+        let mut queues = Self { client, url: String::new(), dead_letter_url: String::new() };
+        queues.url = queues.create_one(&name).await;
+        queues.dead_letter_url = queues.create_one(&format!("{name}-dead")).await;
+        queues
+    }
+
+    async fn create_one(&self, name: &str) -> String {
+        self.call("CreateQueue", json!({ "QueueName": name })).await["QueueUrl"].as_str().unwrap().to_owned()
+    }
+
+    /// Calls the API as its documentation says, in JSON.
+    async fn call(&self, action: &str, body: Value) -> Value {
+        let endpoint = std::env::var("AWS_ENDPOINT_URL").expect("run `cargo xtask test`");
+        let request = self
+            .client
+            .post(endpoint)
+            .header("x-amz-target", format!("AmazonSQS.{action}"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(body.to_string());
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{action}: {status} {text}");
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+
+    pub(crate) async fn send(&self, body: &str) {
+        self.call("SendMessage", json!({ "QueueUrl": self.url, "MessageBody": body })).await;
+    }
+
+    /// How many messages the queue and the dead letters hold, visible or not.
+    pub(crate) async fn count(&self) -> (u64, u64) {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let mut counts = Vec::new();
+        for url in [&self.url, &self.dead_letter_url] {
+            let asked = json!({ "QueueUrl": url, "AttributeNames": names });
+            let answer = self.call("GetQueueAttributes", asked).await;
+            let count = |name: &str| answer["Attributes"][name].as_str().and_then(|text| text.parse::<u64>().ok());
+            counts.push(names.iter().map(|name| count(name).unwrap()).sum());
+        }
+        (counts[0], counts[1])
+    }
+
+    /// Body and cause of the dead letters, in no order.
+    pub(crate) async fn dead_letters(&self) -> Vec<(String, String)> {
+        let asked = json!({
+            "QueueUrl": self.dead_letter_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
+            "MessageAttributeNames": ["All"],
+        });
+        let answer = self.call("ReceiveMessage", asked).await;
+        let letters = answer["Messages"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        letters
+            .iter()
+            .map(|letter| (text(&letter["Body"]), text(&letter["MessageAttributes"]["cause"]["StringValue"])))
+            .collect()
+    }
+}
