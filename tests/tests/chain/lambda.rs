@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::gateway::{DOMAIN, Gateway, PATH};
 use crate::now;
-use crate::smtp_server::SmtpServer;
+use crate::smtp_server::{SmtpServer, Taken};
 use crate::sqs::{self, Queues};
 
 const SECRET: &str = "secret-of-the-app";
@@ -78,7 +78,7 @@ impl Chain {
 
     /// The text of each mail.
     fn texts(&self) -> Vec<String> {
-        self.smtp.taken().iter().map(|mail| mail.text()).collect()
+        self.smtp.taken().iter().map(Taken::text).collect()
     }
 }
 

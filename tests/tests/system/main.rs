@@ -75,22 +75,23 @@ async fn a_hostile_name_is_only_text() {
         format!("\" onmouseover=\"{run}\" autofocus onfocus=\"{run}\" x=\""),
         format!("</title></style></td></table><svg onload={run}>"),
         "{{ 7 * 7 }}{% raw %}".to_owned(),
-        "W".repeat(400),
-        "\u{202e}00.001€ abgelehnt".to_owned(),
     ];
+    // As long as a report lets a name be.
+    let wide = format!("{}…", "W".repeat(120));
     let folder = tempfile::tempdir().unwrap();
     let browser = Browser::new();
     let control = page(folder.path(), "control", &format!("<html><body>{}</body></html>", hostile[1]));
     assert!(browser.look(&control, 375, Scheme::Light).await.dom.contains("data-ran"), "the trap is set");
 
     let everywhere = hostile.concat();
-    let rows = hostile.iter().map(
-        |name| json!({ "name": name, "url": "https://app.hubspot.com/", "cells": [name, "€1.00"], "notes": [name] }),
-    );
+    let rows = hostile
+        .iter()
+        .chain([&wide])
+        .map(|text| json!({ "name": text, "url": "https://app.hubspot.com/", "cells": [text, text], "notes": [text] }));
     let document = json!({
         "title": everywhere, "subject": everywhere, "date": "22 Nov 2026", "headlines": [everywhere],
         "sections": [{
-            "title": everywhere, "columns": [everywhere, "Amount"], "figures": 1, "totals": ["€7.00"],
+            "title": everywhere, "columns": [hostile[2], "Amount"], "figures": 1, "totals": ["€7.00"],
             "rows": rows.collect::<Vec<_>>(), "left_out": 0,
         }],
         "notes": [everywhere],
