@@ -33,6 +33,7 @@ pub(crate) struct Figures {
     events: u64,
     deliveries: u64,
     unanswered: u64,
+    interrupted: usize,
     mails: usize,
     told: usize,
     took: Duration,
@@ -40,11 +41,11 @@ pub(crate) struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, deliveries, unanswered, mails, told, took } = self;
+        let Self { events, deliveries, unanswered, interrupted, mails, told, took } = self;
         write!(
             f,
-            "{events} events in {deliveries} deliveries, {unanswered} of them unanswered; {mails} mails with {told} \
-             lines; {:.1} s",
+            "{events} events in {deliveries} deliveries, {unanswered} of them unanswered; {interrupted} times something \
+             was taken up; {mails} mails with {told} lines; {:.1} s",
             took.as_secs_f32()
         )
     }
@@ -80,8 +81,7 @@ impl Local {
         let process = spawn(folder, &variables);
         let local = Self { folder: folder.to_owned(), port, variables, process };
         // Once it says so its files are made; looking at them earlier would make them.
-        let says_so = || fs::read_to_string(folder.join("local.log")).ok()?.contains("listening for").then_some(());
-        until("it listens", async || says_so()).await;
+        until("it listens", async || local.log().contains("listening for").then_some(())).await;
         let store = local.store().await;
         until("the books are open", async || store.fact::<Timestamp>("opening_done").await.unwrap()).await;
         local
@@ -95,6 +95,11 @@ impl Local {
         Store::sqlite(&books(&self.folder)).await.unwrap()
     }
 
+    /// What its processes have logged.
+    fn log(&self) -> String {
+        fs::read_to_string(log(&self.folder)).unwrap()
+    }
+
     /// SIGKILL, and a new process at once; whether it is ready is not waited for.
     pub(crate) async fn kill_and_restart(&mut self) {
         self.process.kill().await.unwrap();
@@ -105,7 +110,7 @@ impl Local {
 fn spawn(folder: &Path, variables: &[(&'static str, String)]) -> Child {
     let mut local = command("closing-bell");
     local.arg("local").envs(variables.iter().map(|(name, value)| (*name, value)));
-    start(local, &folder.join("local.log"))
+    start(local, &log(folder))
 }
 
 fn url(port: u16) -> String {
@@ -114,6 +119,10 @@ fn url(port: u16) -> String {
 
 fn books(folder: &Path) -> PathBuf {
     folder.join("books.sqlite")
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("local.log")
 }
 
 /// Plays a round and checks it.
@@ -132,12 +141,12 @@ pub(crate) async fn play(round: Round) -> Figures {
 
     let steps = story::load(account, round.records, round.seed);
     for part in steps.chunks(steps.len().div_ceil(round.kills)) {
+        // Any moment from starting up to being in the middle of it: the work does not stop until the kill.
+        let pace = Duration::from_millis(rng.u64(5..1_200)) / u32::try_from(part.len()).unwrap();
         for step in part {
             step.run(account);
-            tokio::task::yield_now().await;
+            tokio::time::sleep(pace).await;
         }
-        // Any moment from starting up to long done.
-        tokio::time::sleep(Duration::from_millis(rng.u64(5..1_200))).await;
         local.kill_and_restart().await;
     }
     until("HubSpot is rid of every event", async || {
@@ -174,6 +183,7 @@ pub(crate) async fn play(round: Round) -> Figures {
         events: sent.events,
         deliveries: sent.deliveries,
         unanswered: sent.failed,
+        interrupted: local.log().matches("when the last process ended").count(),
         mails: mails.len(),
         told: told.lines,
         took: began.elapsed(),
