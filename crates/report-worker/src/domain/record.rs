@@ -186,12 +186,14 @@ impl Record {
                     });
                 }
             }
-            for entry in known {
-                if !entries.iter().any(|it| it.at == entry.at && it.value == entry.value) {
-                    entries.push(entry);
-                }
-            }
-            entries.sort();
+            // Within one millisecond the order is the one in which they were given: what HubSpot no longer shows was first.
+            let mut all: Vec<_> = known
+                .into_iter()
+                .filter(|entry| !entries.iter().any(|it| it.at == entry.at && it.value == entry.value))
+                .collect();
+            all.append(&mut entries);
+            all.sort_by_key(|entry| entry.at);
+            let entries = all;
             if !entries.is_empty() {
                 self.history.insert(property.to_owned(), entries);
             }
@@ -246,6 +248,18 @@ mod tests {
         second.remember(Some(&first));
         let values: Vec<_> = second.history["dealstage"].iter().map(|entry| entry.value.as_str()).collect();
         assert_eq!(values, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn the_order_within_a_millisecond_is_hubspots() {
+        let mut first = deal(20, "a", vec![entry(10, "c"), entry(10, "b"), entry(20, "z"), entry(20, "a")]);
+        first.remember(None);
+        let mut second = deal(20, "a", vec![entry(20, "z"), entry(20, "a")]);
+        second.remember(Some(&first));
+        for record in [first, second] {
+            let values: Vec<_> = record.history["dealstage"].iter().map(|entry| entry.value.as_str()).collect();
+            assert_eq!(values, ["c", "b", "z", "a"]);
+        }
     }
 
     #[test]
