@@ -75,7 +75,7 @@ async fn read(
         }
         match reading.answers.remove(&id) {
             None => {}
-            Some(Answer::Found(record)) => match wait_for(due, &record, now) {
+            Some(Answer::Found(record)) => match wait_for(due, &record, earlier, now) {
                 Some(next_at) => app.store.put_off(due, Some(now), next_at).await?,
                 None => outcomes.push(found(due, record, earlier, books)),
             },
@@ -124,13 +124,16 @@ async fn with_their_stages(app: &App, books: &Books, answers: &BTreeMap<i64, Ans
 }
 
 /// When to read again, if the reading is older than the event that asked for it and there is still time.
-fn wait_for(due: &Due, record: &Record, now: Timestamp) -> Option<Timestamp> {
+fn wait_for(due: &Due, record: &Record, earlier: Option<&StoredRecord>, now: Timestamp) -> Option<Timestamp> {
     let last = due.first_read_at.unwrap_or(now) + SETTLED_WITHIN;
-    (is_older(due, record) && now < last).then(|| last.min(now + pause(due)))
+    (is_older(due, record, earlier) && now < last).then(|| last.min(now + pause(due)))
 }
 
-fn is_older(due: &Due, record: &Record) -> bool {
-    record.archived_at.is_none() && due.wanted_as_of.is_some_and(|wanted| record.updated_at < wanted)
+/// True if neither the reading nor the books show what the event told.
+fn is_older(due: &Due, record: &Record, earlier: Option<&StoredRecord>) -> bool {
+    let seen = earlier.and_then(|stored| stored.record.as_ref()).map(|known| known.updated_at);
+    record.archived_at.is_none()
+        && due.wanted_as_of.is_some_and(|wanted| seen.max(Some(record.updated_at)) < Some(wanted))
 }
 
 fn pause(due: &Due) -> SignedDuration {
@@ -139,14 +142,17 @@ fn pause(due: &Due) -> SignedDuration {
 
 fn found(due: &Due, mut record: Record, earlier: Option<&StoredRecord>, books: &Books) -> Outcome {
     let before = earlier.and_then(|stored| stored.record.as_ref());
-    let unsettled = is_older(due, &record);
+    let unsettled = is_older(due, &record, earlier);
+    if let Some(newer) = earlier.filter(|_| before.is_some_and(|before| before.updated_at > record.updated_at)) {
+        // What the books hold stays, with the histories; only the waiting ends.
+        return outcome(due, StoredRecord { unsettled, ..newer.clone() }, vec![], books);
+    }
     record.remember(before);
     let rules = books.rules();
     let mut changes = changes::from_history(&record, &rules);
-    let was_archived = before.is_some_and(|record| record.archived_at.is_some());
-    match record.archived_at {
-        Some(at) if at > books.open_at && !was_archived => changes.push(changes::archived(&record, at, &rules)),
-        None if was_archived => changes.push(changes::restored(&record, &rules)),
+    match (before.and_then(|record| record.archived_at), record.archived_at) {
+        (None, Some(at)) if at > books.open_at => changes.push(changes::archived(&record, at, &rules)),
+        (Some(at), None) => changes.push(changes::restored(&record, at, &rules)),
         _ => {}
     }
     let state = if record.archived_at.is_some() { RecordState::Archived } else { RecordState::Known };

@@ -43,7 +43,7 @@ pub enum ChangeKind {
     InvoiceVoided,
     /// A paid or voided invoice is open again.
     InvoiceReopened,
-    /// The amount billed or the currency of an invoice changed, or what was paid went down.
+    /// The amount billed or the currency of an invoice changed, or what was paid went down, or rose after it was paid.
     InvoiceAmountChanged,
     /// An open invoice passed its due date with a balance.
     InvoiceOverdue,
@@ -173,11 +173,12 @@ pub fn archived(record: &Record, at: Timestamp, rules: &Rules<'_>) -> Change {
     Change::standing(record.key, ChangeKind::RecordArchived, &at.as_millisecond().to_string(), at, date)
 }
 
-/// The change of a record that was archived and can be read again.
-pub fn restored(record: &Record, rules: &Rules<'_>) -> Change {
-    let at = record.updated_at;
+/// The change of a record that was archived at a moment and can be read again. Each archiving ends once; when, HubSpot
+/// does not tell, and restoring need not be a modification.
+pub fn restored(record: &Record, archived_at: Timestamp, rules: &Rules<'_>) -> Change {
+    let at = record.updated_at.max(archived_at);
     let date = BusinessDate::of(None, at, rules.zone);
-    Change::standing(record.key, ChangeKind::RecordRestored, &at.as_millisecond().to_string(), at, date)
+    Change::standing(record.key, ChangeKind::RecordRestored, &archived_at.as_millisecond().to_string(), at, date)
 }
 
 /// One step of a record's life: a tracked property took a value.
