@@ -139,6 +139,19 @@ impl Store {
                 .await?;
         }
         for (key, position) in &report.lines {
+            let (newest,): (Option<i64>,) = sqlx::query_as(
+                "SELECT MAX(built_at) FROM report_lines \
+                 WHERE report_name = ? AND portal_id = ? AND kind = ? AND record_id = ?",
+            )
+            .bind(&report.name)
+            .bind(key.portal_id)
+            .bind(key.kind.as_str())
+            .bind(key.id)
+            .fetch_one(&mut *transaction)
+            .await?;
+            // Lines of a record follow one another, even where two reports are built within one millisecond or the clock
+            // has gone back: the next report compares with the newest.
+            let built_at = newest.map_or(now.as_millisecond(), |newest| now.as_millisecond().max(newest + 1));
             sqlx::query(
                 "INSERT INTO report_lines \
                  (report_name, portal_id, kind, record_id, built_at, report_id, position) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -147,7 +160,7 @@ impl Store {
             .bind(key.portal_id)
             .bind(key.kind.as_str())
             .bind(key.id)
-            .bind(now.as_millisecond())
+            .bind(built_at)
             .bind(&report.id)
             .bind(to_json(position))
             .execute(&mut *transaction)
