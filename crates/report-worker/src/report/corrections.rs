@@ -7,22 +7,22 @@ use super::document::{Row, Section};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::{SumTooLarge, Totals};
 use crate::domain::position::{Position, Standing};
-use crate::domain::record::RecordKey;
+use crate::domain::record::{Kind, RecordKey};
 
 /// The corrections among the items, each merge as one.
 pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Table>, SumTooLarge> {
     // The losers of a merge, by the record they were merged into.
     let mut losers: BTreeMap<RecordKey, Vec<&Item>> = BTreeMap::new();
     for item in items {
-        if let Some(winner) = winner(item) {
-            losers.entry(winner).or_default().push(item);
+        if let Some(survivor) = survivor(item, items) {
+            losers.entry(survivor).or_default().push(item);
         }
     }
     let mut rows = Vec::new();
     let mut net = Totals::default();
     for item in items {
         let merged_in = losers.get(&item.record.key).map_or(&[][..], Vec::as_slice);
-        if winner(item).is_some_and(|winner| items.iter().any(|other| other.record.key == winner)) {
+        if survivor(item, items).is_some_and(|survivor| items.iter().any(|other| other.record.key == survivor)) {
             continue;
         }
         let of_losers: Vec<&&Item> = merged_in.iter().filter(|loser| told(loser).is_some()).collect();
@@ -76,6 +76,19 @@ fn winner(item: &Item) -> Option<RecordKey> {
     }
 }
 
+/// The record that is left in the end: what an item was merged into may have been merged away itself.
+fn survivor(item: &Item, items: &[Item]) -> Option<RecordKey> {
+    let mut survivor = winner(item)?;
+    // No chain is longer than there are items.
+    for _ in items {
+        match items.iter().find(|other| other.record.key == survivor).and_then(winner) {
+            Some(next) => survivor = next,
+            None => break,
+        }
+    }
+    Some(survivor)
+}
+
 fn correction(item: &Item, losers: &[&&Item], before: &Totals, effect: &Totals, scene: &Scene<'_>) -> Row {
     let changes = item.changes.iter().chain(losers.iter().flat_map(|loser| &loser.changes));
     let mut words: Vec<&str> = Vec::new();
@@ -114,10 +127,17 @@ fn correction(item: &Item, losers: &[&&Item], before: &Totals, effect: &Totals, 
 /// Where the record stood, if that was something that counts as told.
 fn told(item: &Item) -> Option<&Position> {
     item.was.as_ref().map(|was| &was.position).filter(|position| {
-        matches!(
-            position.standing,
-            Standing::Won | Standing::Lost | Standing::Issued | Standing::Paid | Standing::Voided | Standing::Received
-        )
+        match position.standing {
+            Standing::Won
+            | Standing::Lost
+            | Standing::Issued
+            | Standing::Paid
+            | Standing::Voided
+            | Standing::Received => true,
+            // A deal that is restored is news again, in its own table.
+            Standing::Archived => item.record.key.kind != Kind::Deal,
+            _ => false,
+        }
     })
 }
 
@@ -127,7 +147,12 @@ fn is_correction(item: &Item) -> bool {
     let Some(was) = told(item) else { return false };
     let now = &item.now;
     let undone = |kind| item.changes.iter().any(|change| change.kind == kind);
-    let other_amount = was.amount.money != now.amount.money || was.amount.text != now.amount.text;
+    let other_amount = was.billable != now.billable
+        || match (&was.amount.money, &now.amount.money) {
+            // The same money may be written in another way.
+            (Ok(was), Ok(now)) => was != now,
+            _ => was.amount != now.amount,
+        };
     match (was.standing, now.standing) {
         (Standing::Won, Standing::Won) => other_amount || was.date != now.date || undone(ChangeKind::DealReopened),
         (Standing::Lost, Standing::Won | Standing::Lost) | (Standing::Voided, Standing::Voided) => false,
@@ -135,6 +160,7 @@ fn is_correction(item: &Item) -> bool {
             other_amount || undone(ChangeKind::InvoiceReopened)
         }
         (Standing::Received, Standing::Received) => other_amount,
+        (Standing::Archived, now) => matches!(now, Standing::Issued | Standing::Paid | Standing::Received),
         _ => true,
     }
 }
