@@ -39,6 +39,10 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
                 Ordering::Greater if compare(now, values.get("hs_amount_billed")) == Ordering::Less => {
                     kinds.push(ChangeKind::InvoicePartPaid);
                 }
+                // The paid amount may follow the status.
+                Ordering::Greater if values.get("hs_invoice_status") == Some("paid") => {
+                    kinds.push(ChangeKind::InvoiceAmountChanged);
+                }
                 Ordering::Less => kinds.push(ChangeKind::InvoiceAmountChanged),
                 _ => {}
             },
