@@ -1,0 +1,297 @@
+//! One story, told to every kind of store through its public methods.
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use report_worker::domain::account::{Closing, Stage, Stages};
+use report_worker::domain::changes::{self, Change, Rules};
+use report_worker::domain::position::Position;
+use report_worker::domain::record::{HistoryEntry, Kind, Record, RecordKey};
+use report_worker::store::{
+    DeliveredEvent, Delivery, Due, MailState, NewChange, NewReport, Outcome, OutgoingMail, RecordState, SetAside,
+    Store, StoredRecord, TakenIn,
+};
+
+const DEAL: RecordKey = RecordKey { portal_id: 4242, kind: Kind::Deal, id: 332_507_367_001 };
+const INVOICE: RecordKey = RecordKey { kind: Kind::Invoice, id: 7, ..DEAL };
+
+#[tokio::test]
+async fn sqlite_tells_the_story() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("books.sqlite");
+    tell(&Store::sqlite(&file).await.unwrap()).await;
+    let again = Store::sqlite(&file).await.unwrap();
+    assert_eq!(again.change_count().await.unwrap(), 2, "opened again, the books hold what they held");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Store::sqlite(&folder.path().join("missing/books.sqlite")).await.unwrap_err().to_string();
+    assert!(error.contains("missing/books.sqlite cannot be opened; check DATABASE_URL"), "{error}");
+}
+
+async fn tell(store: &Store) {
+    facts(store).await;
+    deliveries(store).await;
+    generations(store).await;
+    let won = changes_and_records(store).await;
+    reports(store, &won).await;
+    mails(store).await;
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_341_600 + seconds).unwrap()
+}
+
+async fn facts(store: &Store) {
+    assert_eq!(store.fact::<Timestamp>("books_open_at").await.unwrap(), None);
+    for seconds in [-60, -30] {
+        store.set_fact("books_open_at", &at(seconds)).await.unwrap();
+    }
+    assert_eq!(store.fact("books_open_at").await.unwrap(), Some(at(-30)), "written over what was there");
+    let error = store.fact::<u32>("books_open_at").await.unwrap_err().to_string();
+    assert_eq!(error, "the books hold an unreadable value in facts.value");
+}
+
+fn event(key: &str, seconds: i64) -> DeliveredEvent {
+    DeliveredEvent {
+        portal_id: DEAL.portal_id,
+        dedupe_key: key.to_owned(),
+        member: 0,
+        subscription_type: "deal.propertyChange".to_owned(),
+        occurred_at: at(seconds),
+        records: vec![DEAL],
+        wanted_as_of: Some(at(seconds)),
+    }
+}
+
+fn delivery(id: &str, events: Vec<DeliveredEvent>) -> Delivery {
+    let (signature_version, body) = ("v3".to_owned(), b"[\xff\x00]".to_vec());
+    let set_aside = vec![SetAside { member: 9, cause: "null is no event".to_owned(), raw: "null".to_owned() }];
+    Delivery { id: id.to_owned(), received_at: at(0), signature_version, correlation_id: None, body, events, set_aside }
+}
+
+async fn due_now(store: &Store, seconds: i64) -> Vec<Due> {
+    store.due(DEAL.portal_id, Kind::Deal, at(seconds), 10).await.unwrap()
+}
+
+async fn deliveries(store: &Store) {
+    let first = delivery("first", vec![event("a", 5), event("b", 9), event("c", 7)]);
+    let taken = store.take_in(&first, at(10)).await.unwrap();
+    assert_eq!(taken, TakenIn { new_events: 3, repeated_events: 0, set_aside: 1 });
+    let wanted = Due { record: DEAL, generation: 1, wanted_as_of: Some(at(9)), first_read_at: None, readings: 0 };
+    assert_eq!(
+        due_now(store, 10).await,
+        std::slice::from_ref(&wanted),
+        "three events are one asking, for the newest of them"
+    );
+    assert_eq!(due_now(store, 9).await, []);
+
+    let taken = store.take_in(&first, at(11)).await.unwrap();
+    assert_eq!(taken, TakenIn { new_events: 0, repeated_events: 3, set_aside: 0 });
+    let taken = store.take_in(&delivery("second", vec![event("b", 9)]), at(11)).await.unwrap();
+    assert_eq!(taken, TakenIn { new_events: 0, repeated_events: 1, set_aside: 1 });
+    assert_eq!(due_now(store, 11).await, [wanted], "repeats ask for nothing");
+    let taken = store.taken_in().await.unwrap();
+    assert_eq!(taken, (2, TakenIn { new_events: 3, repeated_events: 0, set_aside: 2 }));
+    let of_another = store.due(1, Kind::Deal, at(99), 10).await.unwrap();
+    assert_eq!((of_another, store.waiting(1).await.unwrap()), (vec![], (0, None)));
+}
+
+async fn generations(store: &Store) {
+    let read = due_now(store, 12).await.remove(0);
+    store.put_off(&read, Some(at(12)), at(14)).await.unwrap();
+    assert_eq!((due_now(store, 13).await, store.waiting(DEAL.portal_id).await.unwrap()), (vec![], (1, Some(at(14)))));
+    let again = due_now(store, 14).await.remove(0);
+    assert_eq!((again.readings, again.first_read_at, again.generation), (1, Some(at(12)), 1));
+    store.put_off(&again, Some(at(14)), at(24)).await.unwrap();
+    let again = due_now(store, 24).await.remove(0);
+    assert_eq!((again.readings, again.first_read_at), (2, Some(at(12))));
+
+    // An older event arrives during the reading: another asking, which wants no less than the first.
+    store.take_in(&delivery("third", vec![event("d", 1)]), at(25)).await.unwrap();
+    store.put_off(&again, Some(at(25)), at(90)).await.unwrap();
+    settle(store, &again, record(9, "new", &[(1, "new")]), vec![], 25).await;
+    let newer = due_now(store, 25).await.remove(0);
+    assert_eq!(newer, Due { record: DEAL, generation: 2, wanted_as_of: Some(at(9)), first_read_at: None, readings: 0 });
+    settle(store, &newer, record(9, "new", &[(1, "new")]), vec![], 26).await;
+    assert_eq!(store.waiting(DEAL.portal_id).await.unwrap(), (0, None));
+}
+
+fn record(updated: i64, stage: &str, history: &[(i64, &str)]) -> Record {
+    let entry = |(seconds, value): &(i64, &str)| HistoryEntry {
+        at: at(*seconds),
+        value: (*value).to_owned(),
+        source: "CRM_UI".to_owned(),
+        source_id: None,
+    };
+    Record {
+        key: DEAL,
+        properties: [("dealstage".to_owned(), stage.to_owned()), ("amount".to_owned(), "12.50".to_owned())].into(),
+        history: [("dealstage".to_owned(), history.iter().map(entry).collect())].into(),
+        created_at: at(1),
+        updated_at: at(updated),
+        archived_at: None,
+        owner: None,
+        company: None,
+    }
+}
+
+fn stored(record: Record, state: RecordState) -> StoredRecord {
+    StoredRecord { key: record.key, state, record: Some(record), unsettled: false }
+}
+
+async fn settle(store: &Store, due: &Due, record: Record, changes: Vec<NewChange>, seconds: i64) -> u64 {
+    let stored = stored(record, RecordState::Known);
+    let outcome = Outcome { due: due.clone(), stored, open_until: None, changes };
+    store.settle(&[outcome], &[], at(seconds)).await.unwrap()
+}
+
+/// What a record's history tells, for the report `deals`.
+fn derived(record: &Record) -> Vec<Change> {
+    let stage = |closing| Stage { label: String::new(), closing };
+    let stages =
+        Stages([("new", Closing::Open), ("won", Closing::Won)].map(|(id, it)| (id.to_owned(), stage(it))).into());
+    changes::from_history(record, &rules(&stages))
+}
+
+fn rules(stages: &Stages) -> Rules<'_> {
+    static ZONE: TimeZone = TimeZone::UTC;
+    Rules { books_open_at: at(-30), stages, zone: &ZONE, company_currency: "EUR" }
+}
+
+fn for_deals(changes: Vec<Change>) -> Vec<NewChange> {
+    changes.into_iter().map(|change| NewChange { change, reports: vec!["deals".to_owned()] }).collect()
+}
+
+/// Returns the deal as won.
+async fn changes_and_records(store: &Store) -> Record {
+    let won = record(40, "won", &[(1, "new"), (40, "won")]);
+    let due = Due { record: DEAL, generation: 2, wanted_as_of: None, first_read_at: None, readings: 0 };
+    assert_eq!(settle(store, &due, won.clone(), for_deals(derived(&won)), 41).await, 1);
+    assert_eq!(settle(store, &due, won.clone(), for_deals(derived(&won)), 42).await, 0, "a change is stored once");
+    settle(store, &due, record(30, "new", &[(1, "new")]), vec![], 43).await;
+    let books = store.records(&[DEAL, INVOICE]).await.unwrap();
+    assert_eq!(books, [stored(won.clone(), RecordState::Known)], "no older version replaces a newer one");
+
+    let pending = store.pending("deals").await.unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!(
+        (pending[0].change.kind.as_str(), pending[0].observed_at, pending[0].record_due),
+        ("deal.won", at(41), false)
+    );
+    assert!(store.pending("other").await.unwrap().is_empty());
+    store.take_in(&delivery("fourth", vec![event("e", 44)]), at(44)).await.unwrap();
+    assert!(store.pending("deals").await.unwrap()[0].record_due, "more may be coming");
+
+    // The opening balance leaves alone what is there, and asks for what may have changed meanwhile.
+    let invoice = Record { key: INVOICE, ..record(20, "", &[]) };
+    let due_date = Some("2026-11-20".parse().unwrap());
+    let page =
+        [(stored(record(99, "new", &[]), RecordState::Known), None), (stored(invoice, RecordState::Known), due_date)];
+    store.open_with(&page, &[INVOICE], ("opening", &"page 2"), at(45)).await.unwrap();
+    assert_eq!(store.records(&[DEAL]).await.unwrap()[0].record.as_ref(), Some(&won));
+    assert_eq!(store.fact::<String>("opening").await.unwrap().as_deref(), Some("page 2"));
+    assert_eq!(store.due(DEAL.portal_id, Kind::Invoice, at(45), 10).await.unwrap()[0].record, INVOICE);
+    let before = |day: &str| store.open_invoices_due_before(DEAL.portal_id, day.parse().unwrap());
+    assert_eq!((before("2026-11-20").await.unwrap(), before("2026-11-21").await.unwrap()), (vec![], vec![INVOICE]));
+    assert_eq!(store.known_records(DEAL.portal_id, Kind::Invoice).await.unwrap(), 1);
+
+    // A merge closes the loser and asks for the winner, in one transaction.
+    let merged = stored(won.clone(), RecordState::Merged { into: 5 });
+    let outcome = Outcome { due, stored: merged.clone(), open_until: None, changes: vec![] };
+    store.settle(&[outcome], &[RecordKey { id: 5, ..DEAL }], at(46)).await.unwrap();
+    assert_eq!(store.records(&[DEAL]).await.unwrap(), [merged]);
+    assert!(due_now(store, 46).await.iter().any(|due| due.record.id == 5));
+
+    let mut moved = derived(&won).remove(0);
+    "calendar".clone_into(&mut moved.id);
+    let today = ("overdue_until", "2026-11-22".parse().unwrap());
+    for expected in [1, 0] {
+        assert_eq!(store.store_changes(&for_deals(vec![moved.clone()]), today, at(47)).await.unwrap(), expected);
+    }
+    assert_eq!(store.fact("overdue_until").await.unwrap(), Some(today.1));
+    won
+}
+
+fn mail(message_id: &str, recipients: &[&str]) -> OutgoingMail {
+    OutgoingMail {
+        message_id: message_id.to_owned(),
+        sender: "bell@example.com".to_owned(),
+        subject: "1 deal won".to_owned(),
+        recipients: recipients.iter().map(|&address| address.to_owned()).collect(),
+        bytes: vec![0xff, 0, b'\n'],
+    }
+}
+
+async fn reports(store: &Store, won: &Record) {
+    let (stages, pending) = (Stages(BTreeMap::new()), store.pending("deals").await.unwrap());
+    let position = Position::now(won, &rules(&stages));
+    let report = |id: &str, changes: Vec<i64>| NewReport {
+        id: id.to_owned(),
+        name: "deals".to_owned(),
+        definition_hash: "hash".to_owned(),
+        document: format!("{{\"id\":\"{id}\"}}"),
+        changes,
+        lines: vec![(DEAL, position.clone())],
+    };
+    let [first, second] = [pending[0].seq, pending[1].seq];
+    let to = mail("first@example.com", &["anna@example.com", "ben@example.com"]);
+    assert!(store.store_report(&report("first", vec![first]), Some(&to), at(50)).await.unwrap());
+    assert_eq!(store.pending("deals").await.unwrap().len(), 1);
+    let reported = store.reported("deals", &[DEAL, INVOICE]).await.unwrap();
+    assert_eq!(reported.into_iter().collect::<Vec<_>>(), [(DEAL, (position.clone(), at(50)))]);
+    assert_eq!(store.told().await.unwrap(), [(DEAL, pending[0].change.id.clone(), "first".to_owned())]);
+
+    let never = mail("never@example.com", &["anna@example.com"]);
+    assert!(!store.store_report(&report("second", vec![second, first]), Some(&never), at(51)).await.unwrap());
+    assert_eq!(store.pending("deals").await.unwrap().len(), 1, "nothing of it is stored, not even what was new");
+    assert_eq!(store.newest_document("deals").await.unwrap().as_deref(), Some("{\"id\":\"first\"}"));
+    assert_eq!(store.mail_states().await.unwrap().len(), 2);
+
+    // Nothing to tell: settled without a mail. The clock has gone back meanwhile, and the line is the newest all the same.
+    let mut settled = report("third", vec![second]);
+    let mut archived = won.clone();
+    archived.archived_at = Some(at(48));
+    settled.lines = vec![(DEAL, Position::now(&archived, &rules(&stages)))];
+    assert!(store.store_report(&settled, None, at(49)).await.unwrap());
+    let (newest, built_at) = store.reported("deals", &[DEAL]).await.unwrap().remove(&DEAL).unwrap();
+    assert_eq!((newest, built_at), (settled.lines[0].1.clone(), at(50) + SignedDuration::from_millis(1)));
+    assert!(store.pending("deals").await.unwrap().is_empty());
+    assert!(store.reported("other", &[DEAL]).await.unwrap().is_empty());
+}
+
+async fn mails(store: &Store) {
+    store.store_mail(&mail("trouble@example.com", &["owner@example.com"]), at(60)).await.unwrap();
+    store.store_mail(&mail("trouble@example.com", &["somebody@example.com"]), at(61)).await.unwrap();
+    let waiting = store.mails_to_send(at(61), 10).await.unwrap();
+    let addresses: Vec<_> = waiting.iter().map(|mail| (mail.address.as_str(), mail.is_report, mail.attempts)).collect();
+    let [anna, ben] = ["anna@example.com", "ben@example.com"];
+    assert_eq!(
+        addresses,
+        [(anna, true, 0), (ben, true, 0), ("owner@example.com", false, 0)],
+        "each once, oldest first"
+    );
+    assert_eq!((waiting[0].sender.as_str(), &waiting[0].bytes[..]), ("bell@example.com", &[0xff, 0, b'\n'][..]));
+    assert_eq!(store.mails_to_send(at(61), 1).await.unwrap().len(), 1);
+
+    let [anna, ben, owner] = [&waiting[0], &waiting[1], &waiting[2]];
+    for mail in [anna, ben, owner] {
+        store.set_mail_state(mail, MailState::Sending, None, Some(at(1_200)), at(62)).await.unwrap();
+    }
+    assert!(store.mails_to_send(at(1_199), 10).await.unwrap().is_empty(), "they belong to their sender");
+    store.set_mail_state(anna, MailState::Sent, Some("250 ok"), None, at(63)).await.unwrap();
+    store.set_mail_state(ben, MailState::Unknown, Some("lost"), Some(at(90)), at(63)).await.unwrap();
+    assert_eq!(store.next_mail_at().await.unwrap(), Some(at(90)));
+    let states = store.mail_states().await.unwrap();
+    let told: Vec<_> = states.iter().map(|it| (it.state.as_str(), it.attempts, it.reply.as_deref())).collect();
+    assert_eq!(told, [("sent", 1, Some("250 ok")), ("unknown", 1, Some("lost")), ("sending", 1, None)]);
+
+    assert_eq!(store.take_up_interrupted_mails(at(70)).await.unwrap(), 1);
+    let again = store.mails_to_send(at(70), 10).await.unwrap();
+    assert_eq!((again.len(), again[0].state, again[0].attempts), (1, MailState::Sending, 1));
+    assert_eq!(store.mails_to_send(at(1_200), 10).await.unwrap().len(), 2, "what was sent is never sent again");
+}
