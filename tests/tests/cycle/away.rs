@@ -1,0 +1,119 @@
+//! HubSpot, the store, the account that the books belong to: whatever is away, nothing is lost and the rest goes on.
+
+use hubspot_simulator::{Kind, Settings, Simulator};
+use report_worker::cycle::App;
+use report_worker::store::Store;
+
+use crate::world::{PORTAL, World, crm};
+
+#[tokio::test]
+async fn while_hubspot_is_away_deliveries_are_taken_in_and_mails_are_sent() {
+    for fault in ["server-error:1000", "garbage:1000", "timeout:1000", "rate-limit:1000", "unauthorized:1000"] {
+        let mut world = World::open(|_| {}).await;
+        world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+        world.cycle().await;
+        world.arm(fault);
+        // Long enough for the remembered account to be asked for again.
+        world.clock.advance(700_000);
+        let deal = world.create(Kind::Deal, &[("amount", "2"), ("dealstage", "closedwon")]).await;
+        let summary = world.cycle().await;
+        assert_eq!((summary.deliveries, summary.records_read, summary.mails_sent), (1, 0, 1), "{fault}");
+        assert_eq!(summary.problems.len(), 1, "{fault}: {:?}", summary.problems);
+        assert!(summary.problems[0].starts_with("enrich: "), "{:?}", summary.problems);
+        assert_eq!(world.app.store.waiting(PORTAL).await.unwrap(), (1, Some(world.now())), "{fault}: it stays due");
+        world.simulator.faults().clear();
+        assert_eq!(world.report().await.mails_sent, 1, "{fault}");
+        assert!(world.stored(report_worker::domain::record::Kind::Deal, deal).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn one_record_that_cannot_be_read_holds_nobody_back() {
+    let mut world = World::open(|_| {}).await;
+    for amount in ["1", "2", "3"] {
+        world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
+    }
+    // The batch, and the question about the one by itself.
+    world.arm("partial-read:2");
+    let summary = world.cycle().await;
+    assert_eq!((summary.changes, summary.problems.len()), (2, 1));
+    assert_eq!(world.cycle_after(60).await.changes, 1);
+}
+
+#[tokio::test]
+async fn without_the_store_messages_stay_in_the_queue_and_are_not_received_over_and_over() {
+    let mut world = World::open_with(|choice| choice.receive_limit = 3, |_| {}).await;
+    for amount in ["1", "2"] {
+        world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
+    }
+    // The disk is full, or the file has become read-only: reading goes on, writing fails.
+    let Store::Sqlite(pool) = &world.app.store;
+    sqlx::query("PRAGMA query_only = ON").execute(pool).await.unwrap();
+    for _ in 0..30 {
+        let summary = world.cycle_after(60).await;
+        assert!(summary.problems[0].ends_with("attempt to write a readonly database"), "{:?}", summary.problems);
+        assert_eq!(summary.deliveries, 0);
+    }
+    sqlx::query("PRAGMA query_only = OFF").execute(pool).await.unwrap();
+    let summary = world.cycle_after(60).await;
+    assert_eq!((summary.deliveries, summary.changes, summary.problems.len()), (2, 2, 0));
+    assert_eq!(world.app.queue.depth(world.now()).await.unwrap().dead_letters, 0);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_in_the_middle_gives_back_what_was_received() {
+    let mut world = World::open(|_| {}).await;
+    for amount in ["1", "2", "3"] {
+        world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
+    }
+    let Store::Sqlite(pool) = &world.app.store;
+    let fail = "CREATE TRIGGER full BEFORE INSERT ON deliveries WHEN (SELECT COUNT(*) FROM deliveries) = 1 \
+                BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    sqlx::query(fail).execute(pool).await.unwrap();
+    let summary = world.cycle_after(1).await;
+    assert_eq!((summary.deliveries, summary.records_read), (1, 0));
+    assert!(summary.problems[0].starts_with("take in: ") && summary.problems[0].ends_with("the disk is full"));
+    let depth = world.app.queue.depth(world.now()).await.unwrap();
+    assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (2, 0, 0), "what was taken in is deleted");
+    sqlx::query("DROP TRIGGER full").execute(pool).await.unwrap();
+    assert_eq!(world.cycle_after(1).await.changes, 3);
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_keeps_the_messages_too() {
+    let mut world = World::open(|_| {}).await;
+    world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+    let Store::Sqlite(pool) = &world.app.store;
+    pool.close().await;
+    for _ in 0..3 {
+        assert!(!world.cycle_after(400).await.problems.is_empty());
+    }
+    let depth = world.app.queue.depth(world.now()).await.unwrap();
+    assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (1, 0, 0));
+    world.app.store = Store::sqlite(&world.folder.path().join("books.sqlite")).await.unwrap();
+    assert_eq!(world.cycle_after(1).await.changes, 1);
+}
+
+#[tokio::test]
+async fn the_token_of_another_account_is_a_clear_problem_and_eats_no_message() {
+    let mut world = World::open(|_| {}).await;
+    let token = Settings::default().access_token;
+    let settings = Settings { portal_id: 4_242, clock: world.clock.clone(), ..Settings::default() };
+    let other = Simulator::start(settings).await.unwrap();
+    world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+    let App { queue, store, mailer, settings, .. } = &world.app;
+    let app = App::new(queue.clone(), store.clone(), crm(&other, &token), mailer.clone(), settings.clone());
+    let own = std::mem::replace(&mut world.app, app);
+    for _ in 0..3 {
+        let summary = world.cycle_after(700).await;
+        let expected = format!(
+            "account: the access token belongs to HubSpot account 4242, the books to account {PORTAL}; \
+             set the token of account {PORTAL}, or another DATABASE_URL for account 4242"
+        );
+        assert_eq!(summary.problems, [expected]);
+    }
+    let depth = world.app.queue.depth(world.now()).await.unwrap();
+    assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (1, 0, 0));
+    world.app = own;
+    assert_eq!(world.cycle_after(1).await.changes, 1);
+}

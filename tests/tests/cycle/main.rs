@@ -1,0 +1,17 @@
+//! The heart, driven cycle by cycle with a time of its own: what `cycle::run_once` makes of deliveries, of a simulated
+//! HubSpot account behind a socket, and of whatever fails in between.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod always;
+mod away;
+mod calendar;
+mod corrections;
+mod ends;
+mod opening;
+mod quiet;
+mod receipts;
+mod sending;
+mod settling;
+mod taking_in;
+mod world;

@@ -1,0 +1,100 @@
+//! The opening balance: everything as it is, without a word of it as news.
+
+use hubspot_simulator::{Kind, Limits};
+use report_worker::domain::record;
+
+use crate::world::{NOW_MS, PORTAL, World, row, titles};
+
+const SEARCH_DEALS: &str = "POST /crm/objects/deals/search";
+
+#[tokio::test]
+async fn nothing_from_before_is_mailed() {
+    let mut deal = 0;
+    let mut world = World::open(|account| {
+        deal = account.create(Kind::Deal, &[("amount", "40"), ("dealstage", "closedwon")]);
+        let invoice = account.create(Kind::Invoice, &[("hs_amount_billed", "80"), ("hs_invoice_status", "open")]);
+        account.pay(invoice, "80", "R-1");
+        // Moments before the books are opened.
+        account.in_the_past(NOW_MS - 60_000).create(Kind::Deal, &[("amount", "7"), ("dealstage", "closedlost")]);
+    })
+    .await;
+    for kind in [record::Kind::Deal, record::Kind::Invoice, record::Kind::Payment] {
+        assert!(world.app.store.known_records(PORTAL, kind).await.unwrap() > 0, "{kind}");
+    }
+    assert!(world.cycle_after(1_000).await.is_idle());
+    world.set(Kind::Deal, deal, &[("dealname", "Roof")]).await;
+    assert_eq!(world.report().await.changes, 0);
+    assert!(world.mails.sent().is_empty());
+}
+
+#[tokio::test]
+async fn the_walk_goes_on_where_it_stopped_and_finds_what_changed_meanwhile() {
+    // The account lets two searches a second pass, so the walk stops after two pages in each cycle.
+    let world = World::new(|choice| choice.account.limits = Limits { search_per_second: 2, ..Limits::default() }).await;
+    let deals: Vec<i64> = (0..500)
+        .map(|count| {
+            world.account().in_the_past(NOW_MS - 9_000_000 + count * 1_000).create(Kind::Deal, &[("amount", "5")])
+        })
+        .collect();
+    let summary = world.cycle().await;
+    assert!(summary.problems[0].starts_with("opening balance: HubSpot's rate limit"), "{:?}", summary.problems);
+    let done = world.app.store.known_records(PORTAL, record::Kind::Deal).await.unwrap();
+    assert!((201..500).contains(&done), "{done}");
+    // One that is in the books already and one that is not are won now, and nobody hears of it.
+    world.clock.advance(10_000);
+    for deal in [deals[0], deals[499]] {
+        world.account().set(Kind::Deal, deal, &[("dealstage", "closedwon"), ("dealname", "Roof")]);
+    }
+    let searches = world.calls(SEARCH_DEALS);
+    world.cycle_after(60).await;
+    assert!(world.calls(SEARCH_DEALS) - searches <= 3, "it does not begin again");
+    for _ in 0..3 {
+        world.cycle_after(60).await;
+    }
+    assert_eq!(world.app.store.known_records(PORTAL, record::Kind::Deal).await.unwrap(), 500);
+    world.cycle_after(300).await;
+    assert_eq!(world.subjects(), ["Closed deals: 2 won €10.00"]);
+}
+
+#[tokio::test]
+async fn a_kind_without_scope_is_left_out_and_the_others_go_on() {
+    for denied in [Kind::Deal, Kind::Invoice, Kind::Payment] {
+        let world = World::new(|_| {}).await;
+        let past = world.account().in_the_past(NOW_MS - 3_600_000);
+        past.create(Kind::Deal, &[("amount", "1")]);
+        let invoice = past.create(Kind::Invoice, &[("hs_amount_billed", "80"), ("hs_invoice_status", "open")]);
+        past.pay(invoice, "80", "R-1");
+        past.deny(denied);
+        assert_eq!(world.cycle().await.problems, [""; 0], "{denied:?}");
+        for (of, kind) in [
+            (Kind::Deal, record::Kind::Deal),
+            (Kind::Invoice, record::Kind::Invoice),
+            (Kind::Payment, record::Kind::Payment),
+        ] {
+            let known = world.app.store.known_records(PORTAL, kind).await.unwrap();
+            assert_eq!(known, u64::from(of != denied), "{kind} without {denied:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_first_seen_later_comes_with_its_history_since_the_books_were_opened() {
+    let world = World::new(|_| {}).await;
+    let past = world.account().in_the_past(NOW_MS - 3_600_000);
+    let values = [("dealname", "Roof"), ("amount", "40"), ("dealstage", "closedwon")];
+    let deal = past.create(Kind::Deal, &values);
+    world.arm("search-lag:7200s");
+    world.cycle().await;
+    let mut world = world;
+    world.simulator.faults().clear();
+    assert!(world.stored(record::Kind::Deal, deal).await.is_none(), "the search did not show it");
+    world.clock.advance(1_000);
+    world.account().set(Kind::Deal, deal, &[("amount", "45")]);
+    world.clock.advance(1_000);
+    world.set(Kind::Deal, deal, &[("dealname", "Roof and barn")]).await;
+    world.report().await;
+    assert_eq!(world.changes().await, ["deal.amount_changed"], "that it was won is from before");
+    let document = world.newest("closed-deals").await;
+    assert_eq!(titles(&document), ["Corrections"]);
+    assert_eq!(row(&document, "Corrections").cells[2..], ["€40.00", "€45.00", "€5.00"]);
+}

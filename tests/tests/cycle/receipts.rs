@@ -1,0 +1,66 @@
+//! Money received: by payment records where the account has them, else by the invoices' paid amounts, never both.
+
+use hubspot_simulator::Kind;
+use serde_json::json;
+
+use crate::world::{World, names, row, section};
+
+const OPEN: [(&str, &str); 3] = [("hs_invoice_status", "open"), ("hs_amount_billed", "100"), ("hs_number", "INV-7")];
+
+#[tokio::test]
+async fn without_payment_records_the_paid_amounts_count() {
+    let mut world = World::open(|_| {}).await;
+    let invoice = world.create(Kind::Invoice, &OPEN).await;
+    world.report().await;
+    for (paid, status, title, amount) in [
+        ("30", "open", "Money received", "€30.00"),
+        ("100", "paid", "Money received", "€70.00"),
+        ("80", "paid", "Refunds", "€20.00"),
+    ] {
+        world.set(Kind::Invoice, invoice, &[("hs_amount_paid", paid), ("hs_invoice_status", status)]).await;
+        assert_eq!(world.report().await.reports, 1);
+        let document = world.newest("invoices").await;
+        let row = row(&document, title);
+        assert_eq!((row.name.as_str(), row.cells.last().unwrap().as_str()), ("INV-7", amount));
+    }
+}
+
+#[tokio::test]
+async fn with_payment_records_only_they_count() {
+    let mut world = World::open(|_| {}).await;
+    let invoice = world.create(Kind::Invoice, &OPEN).await;
+    world.report().await;
+    let payment = world.account().pay(invoice, "30", "R-1");
+    let events = [
+        world.changed(Kind::Invoice, invoice, "hs_amount_paid"),
+        world.event(Kind::Payment, payment, "creation", json!({})),
+    ];
+    world.deliver(&events).await;
+    assert_eq!(world.report().await.reports, 1);
+    let document = world.newest("invoices").await;
+    let received = section(&document, "Money received").unwrap();
+    assert_eq!(names(received), [format!("payment {payment}")]);
+    assert_eq!(received.totals, ["€30.00"]);
+    assert!(section(&document, "Part paid").is_some());
+
+    world.set(Kind::Payment, payment, &[("hs_refunds_amount", "10"), ("hs_latest_status", "partially_refunded")]).await;
+    world.report().await;
+    world.set(Kind::Payment, payment, &[("hs_refunds_amount", "30"), ("hs_latest_status", "refunded")]).await;
+    world.report().await;
+    let documents = world.documents("invoices").await;
+    let refunds: Vec<&str> =
+        documents[documents.len() - 2..].iter().map(|it| row(it, "Refunds").cells.last().unwrap().as_str()).collect();
+    assert_eq!(refunds, ["€10.00", "€20.00"]);
+}
+
+#[tokio::test]
+async fn a_paid_amount_that_follows_the_status_is_received_too() {
+    let mut world = World::open(|_| {}).await;
+    let invoice = world.create(Kind::Invoice, &OPEN).await;
+    world.report().await;
+    world.set(Kind::Invoice, invoice, &[("hs_invoice_status", "paid")]).await;
+    world.report().await;
+    world.set(Kind::Invoice, invoice, &[("hs_amount_paid", "100")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    assert_eq!(row(&world.newest("invoices").await, "Money received").cells.last().unwrap(), "€100.00");
+}
