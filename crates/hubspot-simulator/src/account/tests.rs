@@ -29,19 +29,30 @@ fn heard(account: &Account) -> Vec<String> {
 
 #[test]
 fn a_won_deal_gets_its_close_date_and_what_hubspot_calculates() {
-    let (account, _) = account(|_| ());
+    let (account, clock) = account(|_| ());
     let deal =
         account.create(Kind::Deal, &[("dealname", "Scanner"), ("amount", "1000.10"), ("deal_currency_code", "USD")]);
     let value = |name: &str| account.value(Kind::Deal, deal, name);
     assert_eq!((value("closedate"), value("hs_is_closed_won").as_deref()), (None, Some("false")));
+    clock.advance(1_000);
     account.set(Kind::Deal, deal, &[("dealstage", "141520872")]);
-    assert_eq!(value("closedate").as_deref(), Some("2026-11-22T10:00:00.000Z"));
-    assert_eq!(value("hs_closed_won_date").as_deref(), Some("2026-11-22T10:00:00.000Z"));
+    assert_eq!(value("closedate").as_deref(), Some("2026-11-22T10:00:01.000Z"));
+    assert_eq!(value("hs_closed_won_date").as_deref(), Some("2026-11-22T10:00:01.000Z"));
     assert_eq!(value("hs_is_closed_won").as_deref(), Some("true"));
     assert_eq!(value("amount_in_home_currency").as_deref(), Some("921.7511659"));
     account.set(Kind::Deal, deal, &[("dealstage", "qualifiedtobuy")]);
     assert_eq!((value("hs_is_closed").as_deref(), value("hs_closed_won_date")), (Some("false"), None));
     assert_eq!(value("hs_deal_stage_probability").map(|text| text.len()), Some(55));
+}
+
+#[test]
+fn two_writes_at_once_have_two_moments() {
+    let (account, _) = account(|_| ());
+    let deal = account.create(Kind::Deal, &[("dealname", "Scanner")]);
+    let stamp = || account.value(Kind::Deal, deal, "hs_lastmodifieddate");
+    assert_eq!(stamp().as_deref(), Some("2026-11-22T10:00:00.000Z"));
+    account.set(Kind::Deal, deal, &[("amount", "5")]);
+    assert_eq!(stamp().as_deref(), Some("2026-11-22T10:00:00.001Z"));
 }
 
 #[test]
