@@ -62,19 +62,19 @@ async fn a_record_comes_with_values_history_and_its_key() {
         }
       ],
       "properties": [
-        "dealstage",
         "amount",
         "deal_currency_code",
         "closedate",
+        "dealstage",
         "dealname",
         "hubspot_owner_id",
         "hs_lastmodifieddate"
       ],
       "propertiesWithHistory": [
-        "dealstage",
         "amount",
         "deal_currency_code",
-        "closedate"
+        "closedate",
+        "dealstage"
       ]
     }
     "#);

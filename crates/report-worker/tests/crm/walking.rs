@@ -75,10 +75,10 @@ async fn a_walk_passes_ten_thousand_and_equal_stamps_at_the_border() {
       ],
       "limit": 200,
       "properties": [
-        "dealstage",
         "amount",
         "deal_currency_code",
         "closedate",
+        "dealstage",
         "dealname",
         "hubspot_owner_id",
         "hs_lastmodifieddate"

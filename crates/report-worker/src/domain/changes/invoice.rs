@@ -13,7 +13,7 @@ use crate::domain::time::{BusinessDate, civil_date, start_of_day};
 pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut values = Values::default();
-    let mut created = false;
+    let (mut created, mut paid_since) = (false, None);
     for step in steps(record) {
         let was = values.take(&step);
         let now = values.get(step.property);
@@ -27,7 +27,10 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
                 }
                 match (was.unwrap_or_default(), status) {
                     (before, after) if before == after => {}
-                    (_, "paid") => kinds.push(ChangeKind::InvoicePaid),
+                    (_, "paid") => {
+                        paid_since = Some(step.entry.at);
+                        kinds.push(ChangeKind::InvoicePaid);
+                    }
                     // HubSpot's guide knows `voided`; some accounts are said to write `cancelled` (facts 3.4).
                     (_, "voided" | "cancelled") => kinds.push(ChangeKind::InvoiceVoided),
                     ("paid" | "voided" | "cancelled", _) => kinds.push(ChangeKind::InvoiceReopened),
@@ -39,8 +42,11 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
                 Ordering::Greater if compare(now, values.get("hs_amount_billed")) == Ordering::Less => {
                     kinds.push(ChangeKind::InvoicePartPaid);
                 }
-                // The paid amount may follow the status.
-                Ordering::Greater if values.get("hs_invoice_status") == Some("paid") => {
+                // The paid amount may follow the status, in a save of its own.
+                Ordering::Greater
+                    if values.get("hs_invoice_status") == Some("paid")
+                        && paid_since.is_some_and(|since| since < step.entry.at) =>
+                {
                     kinds.push(ChangeKind::InvoiceAmountChanged);
                 }
                 Ordering::Less => kinds.push(ChangeKind::InvoiceAmountChanged),
