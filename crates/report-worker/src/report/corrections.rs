@@ -30,22 +30,21 @@ pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Ta
             continue;
         }
         let (mut before, mut effect) = (Totals::default(), Totals::default());
-        // A winner that was not told before is news in its own section; only the losers are corrected here.
-        let own = told(item).into_iter().chain(of_losers.iter().filter_map(|loser| told(loser)));
-        for position in own {
+        let own = corrected(item);
+        for position in own.into_iter().chain(of_losers.iter().filter_map(|loser| told(loser))) {
             if let Some(money) = position.counted() {
                 before.add(money)?;
                 effect.subtract(money)?;
                 net.subtract(money)?;
             }
         }
-        if told(item).is_some()
+        if own.is_some()
             && let Some(money) = item.now.counted()
         {
             effect.add(money)?;
             net.add(money)?;
         }
-        rows.push(correction(item, &of_losers, &before, &effect, scene));
+        rows.push(correction(item, own, &of_losers, &before, &effect, scene));
     }
     if rows.is_empty() {
         return Ok(None);
@@ -89,7 +88,14 @@ fn survivor(item: &Item, items: &[Item]) -> Option<RecordKey> {
     Some(survivor)
 }
 
-fn correction(item: &Item, losers: &[&&Item], before: &Totals, effect: &Totals, scene: &Scene<'_>) -> Row {
+fn correction(
+    item: &Item,
+    own: Option<&Position>,
+    losers: &[&&Item],
+    before: &Totals,
+    effect: &Totals,
+    scene: &Scene<'_>,
+) -> Row {
     let changes = item.changes.iter().chain(losers.iter().flat_map(|loser| &loser.changes));
     let mut words: Vec<&str> = Vec::new();
     let mut latest = None;
@@ -102,7 +108,7 @@ fn correction(item: &Item, losers: &[&&Item], before: &Totals, effect: &Totals, 
         }
     }
     let or_none = |lines: Vec<String>| if lines.is_empty() { "—".to_owned() } else { lines.join(" and ") };
-    let was = match told(item) {
+    let was = match own {
         // Where nothing was counted, the reader is told what it was instead.
         Some(position) if before.all_lines().is_empty() => standing(position),
         _ => or_none(before.all_lines()),
@@ -111,7 +117,7 @@ fn correction(item: &Item, losers: &[&&Item], before: &Totals, effect: &Totals, 
         words.join(", "),
         latest.map_or_else(String::new, |at| moment(at, scene)),
         was,
-        if told(item).is_some() { now(&item.now) } else { "—".to_owned() },
+        if own.is_some() { now(&item.now) } else { "—".to_owned() },
         or_none(effect.lines()),
     ];
     let mut row = row(item, scene, cells);
@@ -139,6 +145,12 @@ fn told(item: &Item) -> Option<&Position> {
             _ => false,
         }
     })
+}
+
+/// What was told of a record that its own correction, or that of the records merged into it, starts from. A winner that
+/// was not told before, or has been won since, is news in its own table; only its losers are corrected.
+fn corrected(item: &Item) -> Option<&Position> {
+    told(item).filter(|was| is_correction(item) || was.counted() == item.now.counted())
 }
 
 /// True if what was told of the record is no longer so. Ordinary progress (an open invoice is paid, a lost deal is won
