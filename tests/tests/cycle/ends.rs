@@ -147,3 +147,17 @@ async fn a_chain_of_merges_loses_no_loser() {
     let document = world.newest("closed-deals").await;
     assert_eq!(row(&document, "Corrections").cells[2..], ["€123.00", "€3.00", "−€120.00"]);
 }
+
+#[tokio::test]
+async fn a_lost_winner_that_is_won_since_is_counted_once() {
+    let (mut world, loser) = told("100").await;
+    let winner = world.create(Kind::Deal, &[("amount", "40"), ("dealstage", "closedlost")]).await;
+    world.report().await;
+    world.merge(Kind::Deal, winner, loser).await;
+    world.set(Kind::Deal, winner, &[("dealstage", "closedwon")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    let document = world.newest("closed-deals").await;
+    assert_eq!(titles(&document), ["Corrections", "Won"]);
+    assert_eq!(row(&document, "Corrections").cells[2..], ["€100.00", "—", "−€100.00"]);
+    assert_eq!(row(&document, "Won").cells[4], "€40.00");
+}
