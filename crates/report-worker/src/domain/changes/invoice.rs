@@ -126,6 +126,20 @@ mod tests {
     }
 
     #[test]
+    fn a_paid_amount_that_follows_the_status_is_a_change_of_its_own() {
+        let invoice = record(
+            Kind::Invoice,
+            &[
+                ("hs_amount_billed", 10, "80"),
+                ("hs_invoice_status", 10, "open"),
+                ("hs_invoice_status", 20, "paid"),
+                ("hs_amount_paid", 21, "80"),
+            ],
+        );
+        assert_eq!(kinds(&invoice, 0), ["invoice.created", "invoice.paid", "invoice.amount_changed"]);
+    }
+
+    #[test]
     fn an_invoice_created_as_paid_is_both() {
         let invoice = record(Kind::Invoice, &[("hs_invoice_status", 10, "paid"), ("hs_amount_billed", 10, "80")]);
         assert_eq!(kinds(&invoice, 0), ["invoice.created", "invoice.paid"]);
