@@ -218,8 +218,10 @@ async fn sent_plus_corrections_is_what_there_is(steps: &[Step]) {
             assert_eq!(world.cycle_after(*seconds).await.problems, [""; 0]);
         }
     }
-    world.report().await;
-    world.cycle_after(900).await;
+    // A merged record whose winner was archived before anybody looked is gone, which takes two more looks.
+    for _ in 0..5 {
+        assert_eq!(world.cycle_after(900).await.problems, [""; 0]);
+    }
     let [deals, invoices] = opening;
     let sent = totals(&world.documents("closed-deals").await, &["Won", "Corrections"]);
     assert_eq!(sent, minus(counted(&world, Kind::Deal, DEAL, &WON, &archived), &deals), "deals");
