@@ -45,7 +45,7 @@ fn an_edit() -> impl Strategy<Value = Step> {
         5 => (0..9usize, any(STAGES.to_vec())).prop_map(|(deal, stage)| Step::Deal(deal, "dealstage", stage)),
         3 => (0..9usize, any([&AMOUNTS[..], &[""]].concat())).prop_map(|(deal, amount)| Step::Deal(deal, "amount", amount)),
         1 => (0..9usize, any(CURRENCIES.to_vec())).prop_map(|(deal, code)| Step::Deal(deal, "deal_currency_code", code)),
-        1 => (0..9usize, any(vec!["2026-11-20T09:00:00Z", "2026-12-01T09:00:00Z"]))
+        1 => (0..9usize, any(vec!["2026-11-20T09:00:00.000Z", "2026-12-01T09:00:00.000Z"]))
             .prop_map(|(deal, date)| Step::Deal(deal, "closedate", date)),
         2 => (any(AMOUNTS.to_vec()), any(CURRENCIES.to_vec()), any(vec!["draft", "open", "paid"]))
             .prop_map(|(billed, currency, status)| Step::NewInvoice { billed, currency, status }),
