@@ -137,6 +137,7 @@ fn record(updated: i64, stage: &str, history: &[(i64, &str)]) -> Record {
         archived_at: None,
         owner: None,
         company: None,
+        invoice: None,
     }
 }
 

@@ -14,12 +14,14 @@ fn told<'m>(mails: &'m [Mail], title: &str, name: &str) -> &'m Row {
     rows[0]
 }
 
-/// The record that a report calls by this name. Payments have none, so they are called by their id.
-fn record(account: &Account, name: &str) -> Option<(Kind, i64)> {
-    if let Some(id) = name.strip_prefix("payment ") {
-        return Some((Kind::Payment, id.parse().ok()?));
+/// The record that a row is about. A payment is called by its invoice, so its id is taken from its link.
+fn record(account: &Account, row: &Row) -> Option<(Kind, i64)> {
+    if let Some(invoice) = row.name.strip_prefix("Payment for ") {
+        account.find(Kind::Invoice, invoice)?;
+        let id = row.url.rsplit('/').next()?.parse().ok()?;
+        return account.ids(Kind::Payment).contains(&id).then_some((Kind::Payment, id));
     }
-    [Kind::Deal, Kind::Invoice].into_iter().find_map(|kind| Some((kind, account.find(kind, name)?)))
+    [Kind::Deal, Kind::Invoice].into_iter().find_map(|kind| Some((kind, account.find(kind, &row.name)?)))
 }
 
 fn in_berlin(text: &str) -> String {
@@ -64,7 +66,7 @@ async fn a_working_day_becomes_mails_that_add_up() {
         for section in &mail.sections {
             assert!(section.totals.iter().all(|total| mail.html.contains(total)), "the totals of {file} in HTML");
             for row in &section.rows {
-                let (kind, id) = record(account, &row.name).unwrap_or_else(|| panic!("{row:?}"));
+                let (kind, id) = record(account, row).unwrap_or_else(|| panic!("{row:?}"));
                 let type_id = kind.object_type_id();
                 assert_eq!(row.url, format!("https://app.hubspot.com/contacts/62515001/record/{type_id}/{id}"));
                 assert!(html.contains(&format!("href=\"{}\"", row.url)), "{} in {file}", row.url);
@@ -87,6 +89,9 @@ async fn a_working_day_becomes_mails_that_add_up() {
     let bare = told(&mails, "WON", "Framework agreement 2027");
     assert_eq!([&*bare.cells["Company"], &*bare.cells["Owner"], &*bare.cells["Amount"]], ["—", "—", "no amount"]);
     assert_eq!(told(&mails, "LOST", "Fleet tracking pilot").cells["Owner"], "Tomasz Wójcik");
+
+    let paid = told(&mails, "MONEY RECEIVED", "Payment for INV-2042");
+    assert_eq!([&*paid.cells["Company"], &*paid.cells["Amount"]], ["Müller & Söhne GmbH", "€4,165.00"]);
 
     let was = told(&mails, "WON", "Website relaunch");
     assert_eq!([&*was.cells["Company"], &*was.cells["Amount"]], ["Müller & Söhne GmbH", "€12,300.00"]);

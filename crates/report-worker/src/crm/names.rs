@@ -1,4 +1,4 @@
-//! The names of owners and companies, which make a report readable.
+//! The names of owners and companies, and the invoices of payments, which make a report readable.
 //!
 //! They are worth a few calls and no more: names are remembered for [`MEMORY`], and where the token may not read them
 //! the records go without. What they must not do is fail a reading that succeeded otherwise for good.
@@ -22,6 +22,7 @@ const MEMORY: SignedDuration = SignedDuration::from_mins(10);
 const OWNERS: Task = Task { words: "read owners", scope: "crm.objects.owners.read" };
 const COMPANIES: Task = Task { words: "read companies", scope: "crm.objects.companies.read" };
 const ASSOCIATIONS: Task = Task { words: "read the companies of records", scope: "crm.objects.companies.read" };
+const INVOICES: Task = Task { words: "read the invoices of payments", scope: "crm.objects.invoices.read" };
 
 /// What is remembered of names.
 #[derive(Default)]
@@ -89,7 +90,7 @@ impl Names {
 }
 
 impl Crm {
-    /// Fills in the owners and companies of the records that were found.
+    /// Fills in the owners and companies of the records that were found, and for payments the invoices.
     pub(super) async fn fill_names(
         &self,
         kind: Kind,
@@ -112,10 +113,20 @@ impl Crm {
         // An archived record has no associations any more.
         let live: Vec<i64> =
             records.iter().filter(|record| record.archived_at.is_none()).map(|record| record.key.id).collect();
-        let mut company_of = BTreeMap::new();
-        if !live.is_empty() && names.may_ask(ASSOCIATIONS, now) {
-            company_of = names.or_none(ASSOCIATIONS, now, self.companies_of(kind, &live, calls).await)?;
+        let (task, to) =
+            if kind == Kind::Payment { (INVOICES, Kind::Invoice.type_id()) } else { (ASSOCIATIONS, "0-2") };
+        let mut associated = BTreeMap::new();
+        if !live.is_empty() && names.may_ask(task, now) {
+            associated = names.or_none(task, now, self.associated(task, kind, to, &live, calls).await)?;
         }
+        if kind == Kind::Payment {
+            // Whom a payment is from is known by its invoice.
+            for record in &mut records {
+                record.invoice = associated.get(&record.key.id).copied();
+            }
+            return Ok(());
+        }
+        let company_of = associated;
         let unknown = names.companies.unknown(company_of.values().copied(), now);
         if !unknown.is_empty() && names.may_ask(COMPANIES, now) {
             let companies = names.or_none(COMPANIES, now, self.companies(&unknown, calls).await)?;
@@ -155,19 +166,26 @@ impl Crm {
         Ok(names)
     }
 
-    /// The company of each record that has one.
-    async fn companies_of(&self, kind: Kind, ids: &[i64], calls: &mut u32) -> Result<BTreeMap<i64, i64>, CrmError> {
-        let path = format!("/crm/associations/{}/{}/0-2/batch/read", self.version, kind.type_id());
-        let mut companies = BTreeMap::new();
+    /// For each record that is associated with any of the other type, the one that matters most.
+    async fn associated(
+        &self,
+        task: Task,
+        kind: Kind,
+        to: &str,
+        ids: &[i64],
+        calls: &mut u32,
+    ) -> Result<BTreeMap<i64, i64>, CrmError> {
+        let path = format!("/crm/associations/{}/{}/{to}/batch/read", self.version, kind.type_id());
+        let mut associated = BTreeMap::new();
         for chunk in ids.chunks(1000) {
             let body = json!({ "inputs": inputs(chunk) });
-            let batch: All<Associated> = self.http.post(ASSOCIATIONS, &path, &body, calls).await?;
-            companies.extend(batch.results.into_iter().filter_map(|Associated { from: Head { id }, to }| {
-                let company = to.iter().min_by_key(|to| (rank(kind, to), to.to_object_id.0))?;
-                Some((id.0, company.to_object_id.0))
+            let batch: All<Associated> = self.http.post(task, &path, &body, calls).await?;
+            associated.extend(batch.results.into_iter().filter_map(|Associated { from: Head { id }, to }| {
+                let first = to.iter().min_by_key(|to| (rank(kind, to), to.to_object_id.0))?;
+                Some((id.0, first.to_object_id.0))
             }));
         }
-        Ok(companies)
+        Ok(associated)
     }
 
     async fn companies(&self, ids: &BTreeSet<i64>, calls: &mut u32) -> Result<BTreeMap<i64, Option<String>>, CrmError> {
@@ -201,12 +219,13 @@ fn owner_name(owner: Owner) -> Option<String> {
     if name.is_empty() { owner.email.0 } else { Some(name) }
 }
 
-/// The place of a company among several: the primary one first. Source: HubSpot's list of association type ids.
+/// The place of a company or invoice among several: the primary one first. Source: HubSpot's list of association type
+/// ids.
 fn rank(kind: Kind, association: &Association) -> usize {
     let preferred: &[i64] = match kind {
         Kind::Deal => &[5, 341],
         Kind::Invoice => &[179],
-        Kind::Payment => &[],
+        Kind::Payment => &[542],
     };
     let ranks = association.association_types.iter().filter_map(|it| {
         // An account's own labels have type ids of their own numbering.

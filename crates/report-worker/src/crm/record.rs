@@ -59,6 +59,7 @@ pub(super) fn parse(result: &RawValue, key: RecordKey, schema: &Schema) -> Resul
         archived_at,
         owner: None,
         company: None,
+        invoice: None,
     })
 }
 

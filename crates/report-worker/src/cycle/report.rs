@@ -10,7 +10,7 @@ use super::books::Books;
 use super::{App, Summary, after};
 use crate::domain::changes::ChangeKind;
 use crate::domain::position::{Position, Standing};
-use crate::domain::record::{Kind, RecordKey};
+use crate::domain::record::{Kind, Record, RecordKey};
 use crate::mailer::{Mail, check_address, compose};
 use crate::report::{BUILT_IN, Built, Definition, Item, Scene, Was, build, html, plain_text};
 use crate::store::{NewReport, OutgoingMail, PendingChange, RecordState, StoreError, StoredRecord};
@@ -193,9 +193,17 @@ async fn items(
         };
         let mut changes: Vec<_> = group.get(&key).into_iter().flatten().map(|pending| pending.change.clone()).collect();
         changes.sort_by_key(|change| change.effective_at);
-        items.push(Item { record, was, now, changes, unsettled });
+        let invoice = invoice_of(app, &record).await?;
+        items.push(Item { record, was, now, changes, unsettled, invoice });
     }
     Ok(items)
+}
+
+/// The invoice that a payment is for, as the books hold it.
+async fn invoice_of(app: &App, record: &Record) -> Result<Option<Record>, StoreError> {
+    let Some(id) = record.invoice else { return Ok(None) };
+    let key = RecordKey { kind: Kind::Invoice, id, ..record.key };
+    Ok(app.store.records(&[key]).await?.into_iter().find_map(|stored| stored.record))
 }
 
 /// The same changes under the same name are the same report.

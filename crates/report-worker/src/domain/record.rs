@@ -147,6 +147,8 @@ pub struct Record {
     pub owner: Option<String>,
     /// The name of its company, where one is associated.
     pub company: Option<String>,
+    /// The id of the invoice that a payment is for, where one is associated.
+    pub invoice: Option<i64>,
 }
 
 impl Record {
@@ -237,6 +239,7 @@ mod tests {
             archived_at: None,
             owner: None,
             company: None,
+            invoice: None,
         }
     }
 

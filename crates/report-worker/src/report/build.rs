@@ -42,6 +42,8 @@ pub struct Item {
     pub changes: Vec<Change>,
     /// True if HubSpot never showed what an event told.
     pub unsettled: bool,
+    /// The invoice that a payment is for, where the books have it.
+    pub invoice: Option<Record>,
 }
 
 /// Where a record stood before a report.
@@ -177,8 +179,12 @@ pub(super) fn row(item: &Item, scene: &Scene<'_>, cells: Vec<String>) -> Row {
     if item.unsettled {
         notes.push("HubSpot did not show the announced change within 5 minutes; figures as last read".to_owned());
     }
+    let name = match &item.invoice {
+        Some(invoice) => format!("Payment for {}", invoice.name()),
+        None => item.record.name(),
+    };
     Row {
-        name: one_line(&item.record.name()),
+        name: one_line(&name),
         url: scene.account.record_url(item.record.key.kind.type_id(), item.record.key.id),
         cells,
         notes,

@@ -108,7 +108,7 @@ fn invoice_row(item: &Item, at: Timestamp, figures: Vec<String>, scene: &Scene<'
 }
 
 fn company(item: &Item) -> String {
-    or_dash(item.record.company.as_deref().or_else(|| item.record.property("hs_invoice_latest_company_name")))
+    or_dash(item.invoice.as_ref().unwrap_or(&item.record).company.as_deref())
 }
 
 fn billed(item: &Item) -> Option<Money> {

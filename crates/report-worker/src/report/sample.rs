@@ -89,6 +89,7 @@ pub fn sample(scene: &Scene<'_>) -> Vec<Item> {
             now: Position::now(&record, &scene.rules),
             changes: from_history(&record, &scene.rules),
             unsettled: false,
+            invoice: None,
             record,
         })
         .collect()
@@ -116,5 +117,6 @@ fn record(portal_id: i64, kind: Kind, id: i64, history: &[(&str, Timestamp, &str
         archived_at: None,
         owner: None,
         company: None,
+        invoice: None,
     }
 }

@@ -162,3 +162,17 @@ async fn an_invoice_without_a_company_falls_back_to_its_own_word() {
     assert_eq!(found(&reading, 1).company.as_deref(), Some("Bricks"));
     assert_eq!(found(&reading, 1).property("hs_due_date"), Some("2026-11-22"));
 }
+
+#[tokio::test]
+async fn a_payment_knows_its_invoice_and_costs_no_company() {
+    let fake = Fake::start(|asked| {
+        if asked.line == "POST /crm/associations/2026-09/0-101/0-53/batch/read" {
+            return Some(ok(json!({"results": [association(1, &[(61, 99), (62, 542)])]})));
+        }
+        asked.reads("0-101").then(|| batch(asked.ids().iter().map(|&id| deal(id, 0)).collect()))
+    })
+    .await;
+    let reading = fake.crm().read(Kind::Payment, 7, &[1, 2], now(0)).await.unwrap();
+    assert_eq!((found(&reading, 1).invoice, found(&reading, 2).invoice), (Some(62), None));
+    assert_eq!(fake.asked(is_associations).len(), 1);
+}

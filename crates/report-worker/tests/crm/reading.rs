@@ -49,7 +49,8 @@ async fn a_record_comes_with_values_history_and_its_key() {
       "updated_at": "2026-09-21T14:13:20Z",
       "archived_at": null,
       "owner": null,
-      "company": null
+      "company": null,
+      "invoice": null
     }
     "#);
     let asked = &fake.asked(|asked| asked.reads("0-3"))[0];

@@ -270,6 +270,7 @@ pub(crate) mod testing {
             archived_at: None,
             owner: None,
             company: None,
+            invoice: None,
         }
     }
 
