@@ -281,11 +281,12 @@ async fn mails(store: &Store) {
 
     let [anna, ben, owner] = [&waiting[0], &waiting[1], &waiting[2]];
     for mail in [anna, ben, owner] {
-        store.set_mail_state(mail, MailState::Sending, None, Some(at(1_200)), at(62)).await.unwrap();
+        assert!(store.claim_mail(mail, at(1_200), at(62)).await.unwrap());
+        assert!(!store.claim_mail(mail, at(1_200), at(62)).await.unwrap(), "one worker claims it");
     }
     assert!(store.mails_to_send(at(1_199), 10).await.unwrap().is_empty(), "they belong to their sender");
-    store.set_mail_state(anna, MailState::Sent, Some("250 ok"), None, at(63)).await.unwrap();
-    store.set_mail_state(ben, MailState::Unknown, Some("lost"), Some(at(90)), at(63)).await.unwrap();
+    store.set_mail_state(anna, MailState::Sent, "250 ok", None, at(63)).await.unwrap();
+    store.set_mail_state(ben, MailState::Unknown, "lost", Some(at(90)), at(63)).await.unwrap();
     assert_eq!(store.next_mail_at().await.unwrap(), Some(at(90)));
     let states = store.mail_states().await.unwrap();
     let told: Vec<_> = states.iter().map(|it| (it.state.as_str(), it.attempts, it.reply.as_deref())).collect();

@@ -50,6 +50,33 @@ async fn after_five_minutes_a_reading_is_accepted_and_the_report_says_so() {
 }
 
 #[tokio::test]
+async fn an_event_stamped_a_moment_after_its_change_is_settled_after_two_more_looks() {
+    let mut deal = 0;
+    let mut world = World::open(|account| deal = account.create(Kind::Deal, &[("amount", "100")])).await;
+    world.set(Kind::Deal, deal, &[("dealstage", "closedwon")]).await;
+    world.cycle().await;
+    // HubSpot will never show anything newer than the won stage; this event is stamped half a second later.
+    world.clock.advance(500);
+    let event = world.changed(Kind::Deal, deal, "amount");
+    world.deliver(&[event]).await;
+    assert_eq!(reads(&world, 100).await, [0, 2, 12]);
+    assert!(!world.stored(record::Kind::Deal, deal).await.unwrap().unsettled);
+}
+
+#[tokio::test]
+async fn a_deletion_that_still_reads_as_live_is_waited_for() {
+    let mut deal = 0;
+    let mut world = World::open(|account| deal = account.create(Kind::Deal, &[("dealstage", "closedwon")])).await;
+    world.clock.advance(10_000);
+    let event = world.event(Kind::Deal, deal, "deletion", json!({ "changeFlag": "DELETED" }));
+    world.deliver(&[event]).await;
+    assert_eq!(reads(&world, 2).await, [0]);
+    world.account().archive(Kind::Deal, deal);
+    assert_eq!(reads(&world, 1).await, [0]);
+    assert_eq!(world.changes().await, ["record.archived"]);
+}
+
+#[tokio::test]
 async fn a_reading_from_before_the_newest_one_is_unsettled_too_and_replaces_nothing() {
     let mut deal = 0;
     let mut world = World::open(|account| deal = account.create(Kind::Deal, &[("amount", "100")])).await;

@@ -21,6 +21,12 @@ const SETTLING: [SignedDuration; 3] =
 /// For how long HubSpot is given time to show what its event told. Then the reading is accepted as unsettled.
 const SETTLED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
+/// How far the stamps of an event and of the change it tells of may lie apart.
+const A_MOMENT: SignedDuration = SignedDuration::from_millis(500);
+
+/// After how many looks a record that is short of its event by a moment is taken as it is.
+const LOOKS_FOR_A_MOMENT: u32 = 2;
+
 /// How often a record that is not there is asked for again: some are readable only moments after their event (facts
 /// 3.2). Then it is written down as gone.
 const LOOKS_FOR_GONE: u32 = 2;
@@ -130,10 +136,14 @@ fn wait_for(due: &Due, record: &Record, earlier: Option<&StoredRecord>, now: Tim
 }
 
 /// True if neither the reading nor the books show what the event told.
+///
+/// Nobody promises that the event and the record's modification bear the same stamp. A record that stays short of the
+/// event by a moment, in a look after 2 and another after 10 seconds, is what the event told.
 fn is_older(due: &Due, record: &Record, earlier: Option<&StoredRecord>) -> bool {
-    let seen = earlier.and_then(|stored| stored.record.as_ref()).map(|known| known.updated_at);
-    record.archived_at.is_none()
-        && due.wanted_as_of.is_some_and(|wanted| seen.max(Some(record.updated_at)) < Some(wanted))
+    let (Some(wanted), None) = (due.wanted_as_of, record.archived_at) else { return false };
+    let known = earlier.and_then(|stored| stored.record.as_ref()).map_or(record.updated_at, |known| known.updated_at);
+    let short_by = wanted.duration_since(known.max(record.updated_at));
+    short_by.is_positive() && (short_by > A_MOMENT || due.readings < LOOKS_FOR_A_MOMENT)
 }
 
 fn pause(due: &Due) -> SignedDuration {

@@ -52,8 +52,11 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
             "a worker ended while it sent this mail; sending it again under the same Message-ID"
         );
     }
-    app.store.set_mail_state(mail, MailState::Sending, None, Some(after(now, HELD_FOR)), now).await?;
+    if !app.store.claim_mail(mail, after(now, HELD_FOR), now).await? {
+        return Ok(());
+    }
     let outcome = app.mailer.send(&mail.sender, &mail.address, message_id, &mail.bytes).await;
+    let uncertain = matches!(mail.state, MailState::Sending | MailState::Unknown);
     let attempts = mail.attempts + 1;
     let again = after(now, wait(attempts));
     let (state, reply, next_at) = match outcome {
@@ -63,6 +66,8 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
         }
         Outcome::Refused { reply } => (MailState::Refused, reply, None),
         Outcome::Deferred { reply } if attempts >= MOST_ATTEMPTS => (MailState::Refused, reply, None),
+        // An attempt that may have arrived is not made undone by a later one that did not.
+        Outcome::Deferred { reply } if uncertain => (MailState::Unknown, reply, Some(again)),
         Outcome::Deferred { reply } => (MailState::Waiting, reply, Some(again)),
         Outcome::Unknown { cause } if attempts >= MOST_ATTEMPTS => (MailState::Unknown, cause, None),
         Outcome::Unknown { cause } => (MailState::Unknown, cause, Some(again)),
@@ -79,7 +84,7 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
             tell_owner(app, mail, &reply, now, summary).await?;
         }
     }
-    app.store.set_mail_state(mail, state, Some(&reply), next_at, now).await
+    app.store.set_mail_state(mail, state, &reply, next_at, now).await
 }
 
 /// The wait after some attempts.

@@ -136,10 +136,12 @@ fn delivery(
 
 /// What an event asks for: the records to look at, and how new a reading must be.
 ///
-/// Only what moves a record's modification time can be waited for: a deletion, a merge or an association may not.
+/// Only what moves a record's modification time can be waited for, and a deletion, since an archived record ends the
+/// wait: a merge, a restore or an association may not show in it.
 fn delivered(member: usize, event: &Event) -> Option<DeliveredEvent> {
     let occurred_at = Timestamp::from_millisecond(event.occurred_at_ms).ok()?;
-    let wanted_as_of = matches!(event.action, Action::Creation | Action::PropertyChange).then_some(occurred_at);
+    let wanted_as_of =
+        matches!(event.action, Action::Creation | Action::PropertyChange | Action::Deletion).then_some(occurred_at);
     let records = event
         .objects
         .iter()

@@ -168,8 +168,27 @@ impl Store {
             .collect()
     }
 
-    /// Writes down how a mail to one recipient stands; `next_at` is when to try again, if at all. Counts an attempt
-    /// when it begins ([`MailState::Sending`]).
+    /// Claims a mail to one recipient for sending, and counts the attempt. False if another worker has claimed it since it
+    /// was read; a claim that was never answered for ends at `until`.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn claim_mail(&self, mail: &WaitingMail, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        let claimed = sqlx::query(
+            "UPDATE mail_recipients SET state = 'sending', attempts = attempts + 1, next_at = ?, changed_at = ? \
+             WHERE message_id = ? AND address = ? AND attempts = ?",
+        )
+        .bind(until.as_millisecond())
+        .bind(now.as_millisecond())
+        .bind(&mail.message_id)
+        .bind(&mail.address)
+        .bind(i64::from(mail.attempts))
+        .execute(self.pool())
+        .await?;
+        Ok(claimed.rows_affected() == 1)
+    }
+
+    /// Writes down how a claimed mail stands and what SMTP said; `next_at` is when to try again, if at all.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
@@ -177,19 +196,18 @@ impl Store {
         &self,
         mail: &WaitingMail,
         state: MailState,
-        reply: Option<&str>,
+        reply: &str,
         next_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE mail_recipients SET state = ?, reply = COALESCE(?, reply), next_at = ?, changed_at = ?, \
-             attempts = attempts + ? WHERE message_id = ? AND address = ?",
+            "UPDATE mail_recipients SET state = ?, reply = ?, next_at = ?, changed_at = ? \
+             WHERE message_id = ? AND address = ?",
         )
         .bind(state.as_str())
         .bind(reply)
         .bind(next_at.map(Timestamp::as_millisecond))
         .bind(now.as_millisecond())
-        .bind(i64::from(state == MailState::Sending))
         .bind(&mail.message_id)
         .bind(&mail.address)
         .execute(self.pool())
