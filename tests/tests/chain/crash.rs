@@ -236,8 +236,9 @@ impl Told {
                     for (symbol, minor) in total.split(" and ").map(amount) {
                         *sums.entry((figure, symbol)).or_default() += minor;
                     }
-                } else if next.starts_with("  ") && !line.starts_with(' ') && !section.is_empty() {
-                    assert!(lines.insert((section.to_owned(), (*line).to_owned())), "{line} is told twice: {section}");
+                } else if let Some(page) = line.strip_prefix("  https://") {
+                    // Its page is the record; two payments for one invoice have the same name.
+                    assert!(lines.insert((section.to_owned(), page.to_owned())), "{page} is told twice: {section}");
                 }
             }
         }
