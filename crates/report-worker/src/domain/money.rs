@@ -180,11 +180,6 @@ impl Totals {
     pub fn all_lines(&self) -> Vec<String> {
         self.0.iter().map(|(currency, minor)| Sum(*currency, *minor).to_string()).collect()
     }
-
-    /// Whole minor units by currency code.
-    pub fn minor_by_currency(&self) -> BTreeMap<&'static str, i128> {
-        self.0.iter().map(|(currency, minor)| (currency.code(), *minor)).collect()
-    }
 }
 
 struct Sum(Currency, i128);
