@@ -25,25 +25,25 @@ const SORTS: [Sort; 5] = [
     Sort {
         kind: ChangeKind::InvoiceCreated,
         words: Words { title: "Created", short: "created", one: "invoice created", many: "invoices created" },
-        columns: ["Company", "Invoice date", "Due", "When", "Paid", "Billed"],
+        columns: ["Company", "Invoice date", "Due", "Created at", "Paid", "Billed"],
         figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
     },
     Sort {
         kind: ChangeKind::InvoicePaid,
         words: Words { title: "Paid", short: "paid", one: "invoice paid", many: "invoices paid" },
-        columns: ["Company", "Invoice date", "Due", "When", "Paid", "Billed"],
+        columns: ["Company", "Invoice date", "Due", "Paid at", "Paid", "Billed"],
         figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
     },
     Sort {
         kind: ChangeKind::InvoicePartPaid,
         words: Words { title: "Part paid", short: "part paid", one: "invoice part paid", many: "invoices part paid" },
-        columns: ["Company", "Invoice date", "Due", "When", "Billed", "Paid so far"],
+        columns: ["Company", "Invoice date", "Due", "Paid at", "Billed", "Paid so far"],
         figures: |item| (vec![shown(&item.now.amount), shown(&item.now.settled)], settled(item)),
     },
     Sort {
         kind: ChangeKind::InvoiceVoided,
         words: Words { title: "Voided", short: "voided", one: "invoice voided", many: "invoices voided" },
-        columns: ["Company", "Invoice date", "Due", "When", "Paid", "Billed"],
+        columns: ["Company", "Invoice date", "Due", "Voided at", "Paid", "Billed"],
         figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
     },
     Sort {
