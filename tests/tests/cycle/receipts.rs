@@ -1,6 +1,6 @@
 //! Money received: by payment records where the account has them, else by the invoices' paid amounts, never both.
 
-use hubspot_simulator::Kind;
+use hubspot_simulator::{Account, Kind};
 use serde_json::json;
 
 use crate::world::{World, names, row, section};
@@ -25,9 +25,56 @@ async fn without_payment_records_the_paid_amounts_count() {
     }
 }
 
+/// An account that kept a payment record before the books were opened.
+fn with_a_payment(account: &Account) {
+    let invoice = account.create(Kind::Invoice, &[("hs_invoice_status", "open"), ("hs_amount_billed", "9")]);
+    account.pay(invoice, "9", "R-0");
+}
+
+#[tokio::test]
+async fn the_first_payment_record_of_an_account_does_not_tell_a_receipt_again() {
+    let mut world = World::open(|_| {}).await;
+    let invoice = world.create(Kind::Invoice, &OPEN).await;
+    world.report().await;
+    let payment = world.account().pay(invoice, "30", "R-1");
+    let paid = world.changed(Kind::Invoice, invoice, "hs_amount_paid");
+    world.deliver(&[paid]).await;
+    world.report().await;
+    assert_eq!(section(&world.newest("invoices").await, "Money received").unwrap().totals, ["€30.00"]);
+    let mails = world.subjects().len();
+    let late = world.event(Kind::Payment, payment, "creation", json!({}));
+    world.deliver(&[late]).await;
+    world.report().await;
+    assert_eq!(world.subjects().len(), mails, "it was told by the invoice");
+    let second = world.account().pay(invoice, "20", "R-2");
+    let events = [
+        world.changed(Kind::Invoice, invoice, "hs_amount_paid"),
+        world.event(Kind::Payment, second, "creation", json!({})),
+    ];
+    world.deliver(&events).await;
+    world.report().await;
+    assert_eq!(section(&world.newest("invoices").await, "Money received").unwrap().totals, ["€20.00"]);
+}
+
+#[tokio::test]
+async fn a_payment_that_fails_after_all_is_taken_back() {
+    let mut world = World::open(with_a_payment).await;
+    let invoice = world.create(Kind::Invoice, &OPEN).await;
+    let payment = world.account().pay(invoice, "30", "R-1");
+    let created = world.event(Kind::Payment, payment, "creation", json!({}));
+    world.deliver(&[created]).await;
+    world.report().await;
+    world.set(Kind::Payment, payment, &[("hs_latest_status", "failed")]).await;
+    world.report().await;
+    let document = world.newest("invoices").await;
+    let taken_back = row(&document, "Corrections");
+    assert_eq!((taken_back.name.as_str(), taken_back.cells[0].as_str()), ("Payment for INV-7", "failed"));
+    assert_eq!(taken_back.cells.last().unwrap(), "−€30.00");
+}
+
 #[tokio::test]
 async fn with_payment_records_only_they_count() {
-    let mut world = World::open(|_| {}).await;
+    let mut world = World::open(with_a_payment).await;
     let invoice = world.create(Kind::Invoice, &OPEN).await;
     world.report().await;
     let payment = world.account().pay(invoice, "30", "R-1");

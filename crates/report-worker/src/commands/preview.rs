@@ -77,7 +77,7 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
         Stages([stage("open", Closing::Open), stage("won", Closing::Won), stage("lost", Closing::Lost)].into());
     let books_open_at = now - jiff::SignedDuration::from_hours(9);
     let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
-    let scene = Scene { account: &account, rules, now, has_payments: false };
+    let scene = Scene { account: &account, rules, now, payments_since: None };
     let mut items = sample(&scene);
     items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
     let mut document = build(definition, &items, &scene)?.document;

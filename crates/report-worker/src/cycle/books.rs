@@ -194,8 +194,19 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
         }
         tracing::info!(%kind, records = opening.records, "the opening balance holds these records");
     }
+    payments_since(app, books, books.open_at).await?;
     app.store.set_fact("opening_done", &now).await?;
     Ok(())
+}
+
+/// Since when the account keeps payment records, as far as the books know at `now`; `None` if it keeps none.
+pub(super) async fn payments_since(app: &App, books: &Books, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let known = app.store.fact("payments_since").await?;
+    if known.is_some() || app.store.known_records(books.account.portal_id, Kind::Payment).await? == 0 {
+        return Ok(known);
+    }
+    app.store.set_fact("payments_since", &now).await?;
+    Ok(Some(now))
 }
 
 /// The day an open invoice is due, for the midnight step.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::books::Books;
+use super::books::{self, Books};
 use super::{App, Summary, after};
 use crate::domain::changes::ChangeKind;
 use crate::domain::position::{Position, Standing};
@@ -131,7 +131,7 @@ async fn build_one(
         account: &books.account,
         rules: books.rules(),
         now,
-        has_payments: app.store.known_records(books.account.portal_id, Kind::Payment).await? > 0,
+        payments_since: books::payments_since(app, books, now).await?,
     };
     let items = items(app, definition, &group, &scene).await?;
     let built = match build(definition, &items, &scene) {

@@ -56,12 +56,13 @@ impl Kind {
             Self::Invoice => &[
                 "hs_amount_billed",
                 "hs_currency",
+                "hs_invoice_billable",
                 "hs_invoice_date",
                 "hs_due_date",
                 "hs_invoice_status",
                 "hs_amount_paid",
             ],
-            Self::Payment => &["hs_refunds_amount", "hs_latest_status"],
+            Self::Payment => &["hs_initial_amount", "hs_currency_code", "hs_refunds_amount", "hs_latest_status"],
         }
     }
 
@@ -75,14 +76,11 @@ impl Kind {
                 "hs_number",
                 "hs_title",
                 "hs_balance_due",
-                "hs_invoice_billable",
                 "hs_invoice_latest_company_name",
                 "hubspot_owner_id",
                 "hs_lastmodifieddate",
             ],
-            Self::Payment => {
-                &["hs_initial_amount", "hs_currency_code", "hs_initiated_date", "hs_createdate", "hs_lastmodifieddate"]
-            }
+            Self::Payment => &["hs_initiated_date", "hs_createdate", "hs_lastmodifieddate"],
         }
     }
 }

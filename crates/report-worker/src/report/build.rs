@@ -25,8 +25,9 @@ pub struct Scene<'a> {
     pub rules: Rules<'a>,
     /// The moment of building.
     pub now: Timestamp,
-    /// True if the account keeps payment records; then money received is counted by them, else by the invoices.
-    pub has_payments: bool,
+    /// Since when money received is counted by payment records: since the account has any. What was received before
+    /// is counted by the invoices' paid amounts, so that nothing is counted by both.
+    pub payments_since: Option<Timestamp>,
 }
 
 /// One record that a report speaks of.

@@ -54,7 +54,7 @@ pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Ta
     let noun = if count == 1 { "correction" } else { "corrections" };
     let sum = if totals.is_empty() { "no net effect".to_owned() } else { totals.join(" and ") };
     Ok(Some(Table {
-        news: format!("{count} {noun}"),
+        news: format!("{count} {noun} {sum}"),
         headline: format!("{count} {noun}: {sum}"),
         section: Section {
             title: "Corrections".to_owned(),
@@ -113,11 +113,19 @@ fn correction(
         Some(position) if before.all_lines().is_empty() => standing(position),
         _ => or_none(before.all_lines()),
     };
+    let now = if own.is_some() { now(&item.now) } else { "—".to_owned() };
+    // Where the figure is the same, what changed is how the record stands.
+    let (was, now) = match own {
+        Some(position) if was == now && position.standing != item.now.standing => {
+            (format!("{was} ({})", standing(position)), format!("{now} ({})", standing(&item.now)))
+        }
+        _ => (was, now),
+    };
     let cells = vec![
         words.join(", "),
         latest.map_or_else(String::new, |at| moment(at, scene)),
         was,
-        if own.is_some() { now(&item.now) } else { "—".to_owned() },
+        now,
         or_none(effect.lines()),
     ];
     let mut row = row(item, scene, cells);
@@ -169,7 +177,7 @@ fn is_correction(item: &Item) -> bool {
         (Standing::Won, Standing::Won) => other_amount || was.date != now.date || undone(ChangeKind::DealReopened),
         (Standing::Lost, Standing::Won | Standing::Lost) | (Standing::Voided, Standing::Voided) => false,
         (Standing::Issued | Standing::Paid, Standing::Issued | Standing::Paid) => {
-            other_amount || undone(ChangeKind::InvoiceReopened)
+            other_amount || (was.date.is_some() && was.date != now.date) || undone(ChangeKind::InvoiceReopened)
         }
         (Standing::Received, Standing::Received) => other_amount,
         (Standing::Archived, now) => matches!(now, Standing::Issued | Standing::Paid | Standing::Received),
@@ -182,10 +190,15 @@ fn word(kind: ChangeKind) -> Option<&'static str> {
         ChangeKind::DealWon => "won",
         ChangeKind::DealLost => "lost",
         ChangeKind::DealReopened => "reopened",
-        ChangeKind::DealAmountChanged | ChangeKind::InvoiceAmountChanged => "amount changed",
+        ChangeKind::DealAmountChanged | ChangeKind::InvoiceAmountChanged | ChangeKind::PaymentAmountChanged => {
+            "amount changed"
+        }
         ChangeKind::DealCloseDateMoved => "close date moved",
         ChangeKind::InvoiceVoided => "voided",
         ChangeKind::InvoiceReopened => "open again",
+        ChangeKind::InvoiceDrafted => "a draft again",
+        ChangeKind::InvoiceDateMoved => "invoice date moved",
+        ChangeKind::PaymentFailed => "failed",
         ChangeKind::PaymentRefunded => "refunded",
         ChangeKind::RecordMerged => "merged",
         ChangeKind::RecordArchived => "archived",

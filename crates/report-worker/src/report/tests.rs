@@ -36,7 +36,7 @@ fn built(name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
     let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
     let rules =
         Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
-    let scene = Scene { account: &account, rules, now: at("2026-11-22T17:30:00Z"), has_payments: false };
+    let scene = Scene { account: &account, rules, now: at("2026-11-22T17:30:00Z"), payments_since: None };
     let definition = Definition::named(name).unwrap();
     let mut items = sample(&scene);
     items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
@@ -49,7 +49,7 @@ fn as_is(_: &mut Vec<Item>, _: &Scene<'_>) {}
 #[test]
 fn the_closed_deals_report_reads_well() {
     let document = built("closed-deals", as_is).document;
-    insta::assert_snapshot!(document.subject, @"Closed deals: 2 won €12,300.50 and $8,400.00, 1 lost €990.00, 1 correction · 22 Nov 2026");
+    insta::assert_snapshot!(document.subject, @"Closed deals: 2 won €12,300.50 and $8,400.00, 1 lost €990.00, 1 correction −€5,200.00 · 22 Nov 2026");
     insta::assert_snapshot!("closed_deals_text", plain_text(&document));
 }
 

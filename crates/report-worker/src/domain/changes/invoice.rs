@@ -20,20 +20,23 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
         let mut kinds = Vec::new();
         match step.property {
             "hs_invoice_status" => {
-                let status = now.unwrap_or_default();
-                if !created && !matches!(status, "" | "draft") {
+                let (before, status) = (was.unwrap_or_default(), now.unwrap_or_default());
+                let existed = created;
+                if !created && !is_draft(status) {
                     created = true;
                     kinds.push(ChangeKind::InvoiceCreated);
                 }
-                match (was.unwrap_or_default(), status) {
-                    (before, after) if before == after => {}
+                match (before, status) {
+                    (before, after) if before == after || (is_draft(before) && is_draft(after)) => {}
                     (_, "paid") => {
                         paid_since = Some(step.entry.at);
                         kinds.push(ChangeKind::InvoicePaid);
                     }
                     // HubSpot's guide knows `voided`; some accounts are said to write `cancelled` (facts 3.4).
                     (_, "voided" | "cancelled") => kinds.push(ChangeKind::InvoiceVoided),
+                    (_, after) if is_draft(after) => kinds.push(ChangeKind::InvoiceDrafted),
                     ("paid" | "voided" | "cancelled", _) => kinds.push(ChangeKind::InvoiceReopened),
+                    (before, _) if is_draft(before) && existed => kinds.push(ChangeKind::InvoiceReopened),
                     _ => {}
                 }
             }
@@ -56,6 +59,16 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
                 kinds.push(ChangeKind::InvoiceAmountChanged);
             }
             "hs_currency" if was.is_some() && was != now => kinds.push(ChangeKind::InvoiceAmountChanged),
+            // An invoice that does not say otherwise is billable.
+            "hs_invoice_billable" if was.unwrap_or("true") != now.unwrap_or("true") => {
+                kinds.push(ChangeKind::InvoiceAmountChanged);
+            }
+            "hs_invoice_date" if was.is_some() => {
+                let day = |text: Option<&str>| text.and_then(|text| civil_date(text, rules.zone));
+                if day(was) != day(now) {
+                    kinds.push(ChangeKind::InvoiceDateMoved);
+                }
+            }
             _ => {}
         }
         let date = BusinessDate::of(values.get("hs_invoice_date"), step.entry.at, rules.zone);
@@ -69,6 +82,10 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
         }
     }
     changes
+}
+
+fn is_draft(status: &str) -> bool {
+    matches!(status, "" | "draft")
 }
 
 /// Compares two amounts given as text; none counts as zero.
@@ -137,6 +154,27 @@ mod tests {
             ],
         );
         assert_eq!(kinds(&invoice, 0), ["invoice.created", "invoice.paid", "invoice.amount_changed"]);
+    }
+
+    #[test]
+    fn a_draft_again_another_date_and_other_billing_are_changes() {
+        let invoice = record(
+            Kind::Invoice,
+            &[
+                ("hs_invoice_date", 10, "2026-11-01"),
+                ("hs_invoice_status", 10, "open"),
+                ("hs_invoice_status", 20, "draft"),
+                ("hs_invoice_status", 30, "open"),
+                ("hs_invoice_date", 40, "2026-11-01T08:00:00Z"),
+                ("hs_invoice_date", 50, "2026-12-01"),
+                ("hs_invoice_billable", 60, "true"),
+                ("hs_invoice_billable", 70, "false"),
+            ],
+        );
+        assert_eq!(
+            kinds(&invoice, 0),
+            ["invoice.created", "invoice.drafted", "invoice.reopened", "invoice.date_moved", "invoice.amount_changed"]
+        );
     }
 
     #[test]

@@ -43,13 +43,22 @@ pub enum ChangeKind {
     InvoiceVoided,
     /// A paid or voided invoice is open again.
     InvoiceReopened,
-    /// The amount billed or the currency of an invoice changed, or what was paid went down, or rose after it was paid.
+    /// The amount billed, the currency or the billing of an invoice changed, or what was paid went down, or rose after it
+    /// was paid.
     InvoiceAmountChanged,
+    /// An invoice that was created is a draft again.
+    InvoiceDrafted,
+    /// The invoice date moved to another day.
+    InvoiceDateMoved,
     /// An open invoice passed its due date with a balance.
     InvoiceOverdue,
     /// A payment succeeded.
     PaymentReceived,
-    /// A payment was refunded, wholly or partly.
+    /// A payment that had succeeded has not.
+    PaymentFailed,
+    /// The amount or the currency of a payment that was received changed.
+    PaymentAmountChanged,
+    /// A payment was refunded, wholly or partly, or a refund was taken back.
     PaymentRefunded,
     /// A record was merged into another.
     RecordMerged,
@@ -60,7 +69,7 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [(Self, &'static str); 17] = [
+    const ALL: [(Self, &'static str); 21] = [
         (Self::DealWon, "deal.won"),
         (Self::DealLost, "deal.lost"),
         (Self::DealReopened, "deal.reopened"),
@@ -72,8 +81,12 @@ impl ChangeKind {
         (Self::InvoiceVoided, "invoice.voided"),
         (Self::InvoiceReopened, "invoice.reopened"),
         (Self::InvoiceAmountChanged, "invoice.amount_changed"),
+        (Self::InvoiceDrafted, "invoice.drafted"),
+        (Self::InvoiceDateMoved, "invoice.date_moved"),
         (Self::InvoiceOverdue, "invoice.overdue"),
         (Self::PaymentReceived, "payment.received"),
+        (Self::PaymentFailed, "payment.failed"),
+        (Self::PaymentAmountChanged, "payment.amount_changed"),
         (Self::PaymentRefunded, "payment.refunded"),
         (Self::RecordMerged, "record.merged"),
         (Self::RecordArchived, "record.archived"),

@@ -1,37 +1,37 @@
-//! The rules for payments: received, refunded.
-
-use std::cmp::Ordering;
+//! The rules for payments: received, failed after all, refunded.
 
 use super::{Change, ChangeKind, Rules, Values, steps};
-use crate::domain::money::decimal;
+use crate::domain::money::same_number;
 use crate::domain::record::Record;
 use crate::domain::time::BusinessDate;
 
 pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut values = Values::default();
-    let mut received = false;
+    let mut received_before = false;
     // What was refunded is said twice by HubSpot; the amount is the better of the two where there is one.
     let has_refund_amounts = record.history.contains_key("hs_refunds_amount");
     for step in steps(record) {
         let was = values.take(&step);
         let now = values.get(step.property);
+        let counts = is_received(values.get("hs_latest_status"));
         let kind = match step.property {
-            // A refunded payment was received once, even if nobody looked in between.
-            "hs_latest_status" => match now.unwrap_or_default() {
-                "succeeded" | "partially_refunded" | "refunded" if !received => {
-                    received = true;
-                    Some(ChangeKind::PaymentReceived)
-                }
-                "partially_refunded" | "refunded" if was != now && !has_refund_amounts => {
+            // A refunded payment was received, even if nobody looked in between.
+            "hs_latest_status" => match (is_received(was), counts) {
+                (false, true) => Some(ChangeKind::PaymentReceived),
+                (true, false) => Some(ChangeKind::PaymentFailed),
+                (true, true) if was != now && now != Some("succeeded") && !has_refund_amounts => {
                     Some(ChangeKind::PaymentRefunded)
                 }
                 _ => None,
             },
-            "hs_refunds_amount" => {
-                let number = |text: Option<&str>| text.and_then(decimal).unwrap_or_default();
-                (number(now).cmp(&number(was)) == Ordering::Greater).then_some(ChangeKind::PaymentRefunded)
+            "hs_refunds_amount" if !same_number(was.unwrap_or("0"), now.unwrap_or("0")) => {
+                Some(ChangeKind::PaymentRefunded)
             }
+            "hs_initial_amount" if counts && !same_number(was.unwrap_or_default(), now.unwrap_or_default()) => {
+                Some(ChangeKind::PaymentAmountChanged)
+            }
+            "hs_currency_code" if counts && was.is_some() && was != now => Some(ChangeKind::PaymentAmountChanged),
             _ => None,
         };
         if let Some(kind) = kind {
@@ -39,13 +39,19 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
             let own = record.property("hs_initiated_date").filter(|_| kind == ChangeKind::PaymentReceived);
             let date = BusinessDate::of(own, step.entry.at, rules.zone);
             let mut change = step.change(record, kind, was, date);
-            if kind == ChangeKind::PaymentReceived {
+            if kind == ChangeKind::PaymentReceived && !received_before {
+                // The first time is one, whichever of its statuses was seen first.
+                received_before = true;
                 change.id = kind.as_str().to_owned();
             }
             changes.push(change);
         }
     }
     changes
+}
+
+fn is_received(status: Option<&str>) -> bool {
+    matches!(status, Some("succeeded" | "partially_refunded" | "refunded"))
 }
 
 #[cfg(test)]
@@ -68,6 +74,37 @@ mod tests {
             ],
         );
         assert_eq!(kinds(&payment, 0), ["payment.received", "payment.refunded", "payment.refunded"]);
+    }
+
+    #[test]
+    fn what_is_undone_or_altered_later_is_a_change_too() {
+        let payment = record(
+            Kind::Payment,
+            &[
+                ("hs_initial_amount", 10, "50"),
+                ("hs_currency_code", 10, "EUR"),
+                ("hs_latest_status", 10, "succeeded"),
+                ("hs_latest_status", 20, "failed"),
+                ("hs_initial_amount", 25, "60"),
+                ("hs_latest_status", 30, "succeeded"),
+                ("hs_initial_amount", 40, "70"),
+                ("hs_currency_code", 50, "USD"),
+                ("hs_refunds_amount", 60, "20"),
+                ("hs_refunds_amount", 70, "0.00"),
+            ],
+        );
+        assert_eq!(
+            kinds(&payment, 0),
+            [
+                "payment.received",
+                "payment.failed",
+                "payment.received",
+                "payment.amount_changed",
+                "payment.amount_changed",
+                "payment.refunded",
+                "payment.refunded"
+            ]
+        );
     }
 
     #[test]
