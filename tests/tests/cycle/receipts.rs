@@ -111,3 +111,17 @@ async fn a_paid_amount_that_follows_the_status_is_received_too() {
     assert_eq!(world.report().await.reports, 1);
     assert_eq!(row(&world.newest("invoices").await, "Money received").cells.last().unwrap(), "€100.00");
 }
+
+#[tokio::test]
+async fn another_currency_gives_the_told_money_back_before_it_counts_anew() {
+    let mut world = World::open(|_| {}).await;
+    let invoice = world.create(Kind::Invoice, &[OPEN[0], OPEN[1], OPEN[2], ("hs_currency", "EUR")]).await;
+    world.set(Kind::Invoice, invoice, &[("hs_amount_paid", "30")]).await;
+    world.report().await;
+    world.set(Kind::Invoice, invoice, &[("hs_currency", "USD")]).await;
+    world.report().await;
+    let document = world.newest("invoices").await;
+    assert_eq!(section(&document, "Refunds").unwrap().totals, ["€30.00"]);
+    assert_eq!(section(&document, "Money received").unwrap().totals, ["$30.00"]);
+    assert_eq!(section(&document, "Corrections").unwrap().totals, ["−€100.00", "$100.00"]);
+}

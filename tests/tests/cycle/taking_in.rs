@@ -82,3 +82,17 @@ async fn a_delivery_and_an_event_that_come_again_add_nothing() {
     assert_eq!((summary.events, summary.repeated_events, summary.records_read), (0, 2, 0));
     assert!(world.stored(record::Kind::Deal, deal).await.is_some());
 }
+
+#[tokio::test]
+async fn a_body_full_of_nonsense_does_not_fill_the_books() {
+    let mut deal = 0;
+    let mut world = World::open(|account| deal = account.create(Kind::Deal, &[("amount", "100")])).await;
+    let event = world.changed(Kind::Deal, deal, "amount");
+    world.deliver_body(&format!("[{}{event}]", "null,".repeat(150))).await;
+    let summary = world.cycle().await;
+    assert_eq!((summary.set_aside, summary.events, summary.records_read), (101, 1, 1));
+    assert_eq!(
+        world.ask("SELECT cause FROM set_aside WHERE raw = ''").await,
+        ["50 further members cannot be read; the delivery's body has them"]
+    );
+}

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{CrmConfig, WorkConfig};
 use crate::crm::{Crm, CrmSettings};
 use crate::cycle::{self, App, Settings, Summary};
+use crate::mailer::Mailer;
 use crate::queue::Queue;
 use crate::store::Store;
 
@@ -23,6 +24,9 @@ pub(super) async fn app(queue: Queue, config: WorkConfig, now: Timestamp) -> any
     let interrupted = store.take_up_interrupted_mails(now).await?;
     if interrupted > 0 {
         tracing::warn!(interrupted, "mails were being sent when the last process ended; they are sent again");
+    }
+    if let Mailer::Directory(outbox) = &config.mail.mailer {
+        tracing::info!(folder = %outbox.folder().display(), "mails are written to a folder and not sent");
     }
     let settings = Settings {
         keys: config.keys,

@@ -88,8 +88,14 @@ async fn read(
             Some(Answer::Gone) if due.readings < LOOKS_FOR_GONE => {
                 app.store.put_off(due, Some(now), now + pause(due)).await?;
             }
-            Some(Answer::Gone) => outcomes.push(gone(due, earlier, now, books)),
-            Some(Answer::Forbidden) => outcomes.push(closed(due, RecordState::Forbidden, earlier, vec![], books)),
+            Some(Answer::Gone) => {
+                tracing::warn!(record = %due.record, "HubSpot has no such record; written down as gone");
+                outcomes.push(gone(due, earlier, now, books));
+            }
+            Some(Answer::Forbidden) => {
+                tracing::warn!(record = %due.record, "the access token may not read this record; written down as forbidden");
+                outcomes.push(closed(due, RecordState::Forbidden, earlier, vec![], books));
+            }
             Some(Answer::MergedInto(into)) => {
                 winners.push(RecordKey { id: into, ..due.record });
                 let change = earlier

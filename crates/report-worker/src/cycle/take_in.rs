@@ -15,6 +15,9 @@ use crate::store::{DeliveredEvent, Delivery, SetAside, StoreError};
 /// The most receives in one cycle, so that an endless stream does not keep the reports waiting for ever.
 const MAX_RECEIVES: usize = 500;
 
+/// HubSpot sends up to 100 events in a body. Whatever sends more that cannot be read does not fill the books with it.
+const MOST_SET_ASIDE: usize = 100;
+
 /// Why taking in stopped. Nothing is lost: what was not deleted comes back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TakeInError {
@@ -63,6 +66,15 @@ async fn take_in_all(
         };
         match app.store.take_in(&delivery, now).await {
             Ok(taken) => {
+                if let Some(first) = delivery.set_aside.first() {
+                    let (delivery_id, cause) = (&delivery.id, &first.cause);
+                    tracing::warn!(
+                        delivery_id,
+                        set_aside = taken.set_aside,
+                        cause,
+                        "members of a delivery are set aside"
+                    );
+                }
                 summary.deliveries += 1;
                 summary.events += taken.new_events;
                 summary.repeated_events += taken.repeated_events;
@@ -105,6 +117,7 @@ fn delivery(
     books: &Books,
 ) -> Delivery {
     let (mut events, mut set_aside) = (Vec::new(), Vec::new());
+    let (count, mut beyond) = (members.len(), 0);
     for (index, member) in members.into_iter().enumerate() {
         match member {
             Ok(event) if event.portal_id != books.account.portal_id => set_aside.push(SetAside {
@@ -120,8 +133,15 @@ fn delivery(
                     raw: format!("{} {}", event.subscription_type, event.occurred_at_ms),
                 }),
             },
-            Err(bad) => set_aside.push(SetAside { member: bad.index, cause: bad.cause.to_string(), raw: bad.raw }),
+            Err(bad) if set_aside.len() < MOST_SET_ASIDE => {
+                set_aside.push(SetAside { member: bad.index, cause: bad.cause.to_string(), raw: bad.raw });
+            }
+            Err(_) => beyond += 1,
         }
+    }
+    if beyond > 0 {
+        let cause = format!("{beyond} further members cannot be read; the delivery's body has them");
+        set_aside.push(SetAside { member: count, cause, raw: String::new() });
     }
     Delivery {
         id: envelope.id(),
