@@ -125,3 +125,18 @@ async fn an_invoice_that_no_longer_counts_is_taken_back() {
     world.report().await;
     assert_eq!(row(&world.newest("invoices").await, "Corrections").cells[4], "−€80.00");
 }
+
+#[tokio::test]
+async fn an_invoice_that_was_a_draft_again_comes_anew() {
+    let mut world = World::open(|_| {}).await;
+    let told = world.create(Kind::Invoice, &[("hs_amount_billed", "80"), ("hs_invoice_status", "open")]).await;
+    world.report().await;
+    world.set(Kind::Invoice, told, &[("hs_invoice_status", "draft")]).await;
+    world.report().await;
+    assert_eq!(row(&world.newest("invoices").await, "Corrections").cells[2..], ["€80.00", "draft", "−€80.00"]);
+    world.set(Kind::Invoice, told, &[("hs_amount_billed", "95"), ("hs_invoice_status", "open")]).await;
+    world.report().await;
+    let document = world.newest("invoices").await;
+    assert_eq!(titles(&document), ["Created"]);
+    assert_eq!(document.sections[0].totals, ["€95.00"]);
+}

@@ -111,7 +111,15 @@ fn invoices<'i>(items: &'i [Item], sort: &'i Sort) -> impl Iterator<Item = (&'i 
             ChangeKind::InvoicePaid => item.now.standing == Standing::Paid && !was(item, Standing::Paid),
             _ => item.now.standing == Standing::Voided && !was_told(item),
         })
-        .filter_map(|item| effective_at(item, &[sort.kind]).map(|at| (item, at)))
+        .filter_map(|item| {
+            // What was a draft again by the last report, or before any, comes anew when it is opened again.
+            let comes_anew = item.was.is_none() || was(item, Standing::Draft);
+            let kinds: &[ChangeKind] = match sort.kind {
+                ChangeKind::InvoiceCreated if comes_anew => &[ChangeKind::InvoiceCreated, ChangeKind::InvoiceReopened],
+                _ => std::slice::from_ref(&sort.kind),
+            };
+            effective_at(item, kinds).map(|at| (item, at))
+        })
 }
 
 fn was(item: &Item, standing: Standing) -> bool {
