@@ -2,6 +2,7 @@
 //!
 //! Nothing here looks into the body: what is not signed is not read.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -27,8 +28,9 @@ const MAX_CORRELATION_BYTES: usize = 128;
 /// What signatures are checked with: at least one live secret, and the versions that are accepted.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    live: Vec<Secret>,
-    retired: Vec<Secret>,
+    /// The live ones, newest first, then the retired ones.
+    secrets: Vec<Secret>,
+    live: usize,
     older_versions: Vec<SignatureVersion>,
 }
 
@@ -43,13 +45,17 @@ impl Keys {
     /// # Errors
     /// An empty list is refused.
     pub fn new(live: Vec<Secret>) -> Result<Self, NoSecret> {
-        if live.is_empty() { Err(NoSecret) } else { Ok(Self { live, retired: Vec::new(), older_versions: Vec::new() }) }
+        if live.is_empty() {
+            return Err(NoSecret);
+        }
+        Ok(Self { live: live.len(), secrets: live, older_versions: Vec::new() })
     }
 
     /// Adds secrets that are no longer live. They open no door: they only verify again what was admitted before.
     #[must_use]
     pub fn with_retired(mut self, retired: Vec<Secret>) -> Self {
-        self.retired = retired;
+        self.secrets.truncate(self.live);
+        self.secrets.extend(retired);
         self
     }
 
@@ -61,10 +67,14 @@ impl Keys {
         self
     }
 
+    fn live(&self) -> &[Secret] {
+        &self.secrets[..self.live]
+    }
+
     fn matched(&self, index: usize) -> MatchedSecret {
         match index {
             0 => MatchedSecret::Newest,
-            older if older < self.live.len() => MatchedSecret::Older,
+            older if older < self.live => MatchedSecret::Older,
             _ => MatchedSecret::Retired,
         }
     }
@@ -214,31 +224,31 @@ impl Refusal {
     }
 }
 
+/// What a right signature turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// The version of the signature that matched.
+    pub version: SignatureVersion,
+    /// Which of the secrets made it.
+    pub secret: MatchedSecret,
+}
+
 /// Decides about one request. `now_ms` is the time of receipt, epoch milliseconds UTC.
 ///
 /// # Errors
 /// Exactly one [`Refusal`]: the first that applies, in the order method, headers, timestamp, signature, size.
 pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Envelope, Refusal> {
-    if request.method != "POST" {
-        return Err(Refusal::MethodNotPost);
-    }
-    if !request.query.is_none_or(is_graphic) {
-        return Err(Refusal::QueryNotAscii);
-    }
-    let proof = read_proof(request.headers, keys)?;
-    let called: Vec<String> = urls.0.iter().map(|url| called_url(url, request.query)).collect();
-    let seal = authenticate(&proof, request.method, &called, request.body, now_ms, keys, &keys.live)?;
+    let (seal, proof, url) = judge(request, keys, urls, now_ms)?;
     let envelope = Envelope::new(
         Delivery {
             received_at_ms: now_ms,
             method: request.method.to_owned(),
-            url: called[seal.url].clone(),
-            proof,
+            url: url.into_owned(),
+            proof: proof.to_owned(),
             correlation_id: correlation_id(request.headers),
             body: request.body.to_vec(),
         },
-        seal.version,
-        seal.secret,
+        seal,
     );
     match envelope.encode().len() {
         bytes if bytes > MAX_MESSAGE_BYTES => Err(Refusal::TooLarge { bytes }),
@@ -246,33 +256,51 @@ pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64)
     }
 }
 
-/// Verifies again what was admitted: freshness against the time of receipt, and the retired secrets count too.
-pub(crate) fn verify_again(delivery: &Delivery, keys: &Keys) -> Result<(SignatureVersion, MatchedSecret), Refusal> {
-    let secrets: Vec<Secret> = keys.live.iter().chain(&keys.retired).cloned().collect();
-    let url = std::slice::from_ref(&delivery.url);
-    let Delivery { proof, method, body, received_at_ms, .. } = delivery;
-    let seal = authenticate(proof, method, url, body, *received_at_ms, keys, &secrets)?;
-    Ok((seal.version, seal.secret))
+/// Checks the signature as [`admit`] does, of a request of any size, and makes no envelope.
+///
+/// # Errors
+/// As [`admit`], but for the size.
+pub fn check(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Seal, Refusal> {
+    judge(request, keys, urls, now_ms).map(|(seal, ..)| seal)
 }
 
-/// What an accepted signature was found to be.
-struct Seal {
-    version: SignatureVersion,
-    /// Index among the URLs.
-    url: usize,
-    secret: MatchedSecret,
+/// The judgement with what it was made by: the signature headers and the URL that was called.
+fn judge<'a>(
+    request: &Request<'a>,
+    keys: &Keys,
+    urls: &'a TargetUrls,
+    now_ms: i64,
+) -> Result<(Seal, Proof<&'a str>, Cow<'a, str>), Refusal> {
+    if request.method != "POST" {
+        return Err(Refusal::MethodNotPost);
+    }
+    if !request.query.is_none_or(is_graphic) {
+        return Err(Refusal::QueryNotAscii);
+    }
+    let proof = read_proof(request.headers, keys)?;
+    let mut called: Vec<Cow<'a, str>> = urls.0.iter().map(|url| called_url(url, request.query)).collect();
+    let (seal, url) = authenticate(&proof, request.method, &called, request.body, now_ms, keys, keys.live())?;
+    Ok((seal, proof, called.swap_remove(url)))
+}
+
+/// Verifies again what was admitted: freshness against the time of receipt, and the retired secrets count too.
+pub(crate) fn verify_again(delivery: &Delivery, keys: &Keys) -> Result<Seal, Refusal> {
+    let Delivery { proof, method, url, body, received_at_ms, .. } = delivery;
+    let url = [Cow::Borrowed(url.as_str())];
+    authenticate(&proof.texts(), method, &url, body, *received_at_ms, keys, &keys.secrets).map(|(seal, _)| seal)
 }
 
 /// Checks the proof over every secret and URL, always all of them, so that the time taken tells nothing about which.
+/// Answers also with the index of the URL.
 fn authenticate(
-    proof: &Proof,
+    proof: &Proof<&str>,
     method: &str,
-    urls: &[String],
+    urls: &[Cow<'_, str>],
     body: &[u8],
     received_at_ms: i64,
     keys: &Keys,
     secrets: &[Secret],
-) -> Result<Seal, Refusal> {
+) -> Result<(Seal, usize), Refusal> {
     let (version, pair) = match proof {
         Proof::V3 { signature, timestamp } => {
             let given = decode(&BASE64, signature)?;
@@ -292,14 +320,14 @@ fn authenticate(
             found.ok_or(Refusal::SignatureMismatch)?
         }
     };
-    Ok(Seal { version, url: pair / secrets.len(), secret: keys.matched(pair % secrets.len()) })
+    Ok((Seal { version, secret: keys.matched(pair % secrets.len()) }, pair / secrets.len()))
 }
 
 /// The first pair of URL and secret whose signature is the given one. Every pair is tried and compared in constant time,
 /// so that the time tells nothing about which one matched.
 fn matching(
     given: Signature,
-    urls: &[String],
+    urls: &[Cow<'_, str>],
     secrets: &[Secret],
     sign: impl Fn(&Secret, &str) -> Signature,
 ) -> Option<usize> {
@@ -329,7 +357,7 @@ fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> 
 
 /// Finds the signature that has to be right. A v3 header settles it: v1 and v2 know no time, so a fall back to them would
 /// let anybody replay a delivery. `X-HubSpot-Signature-Version` is never read: it would let the caller choose.
-fn read_proof(headers: &[(&str, &[u8])], keys: &Keys) -> Result<Proof, Refusal> {
+fn read_proof<'a>(headers: &[(&str, &'a [u8])], keys: &Keys) -> Result<Proof<&'a str>, Refusal> {
     let older = security_header(headers, SIGNATURE_HEADER)?;
     match (security_header(headers, SIGNATURE_V3_HEADER)?, security_header(headers, TIMESTAMP_HEADER)?, older) {
         (Some(signature), Some(timestamp), _) => Ok(Proof::V3 { signature, timestamp }),
@@ -340,25 +368,25 @@ fn read_proof(headers: &[(&str, &[u8])], keys: &Keys) -> Result<Proof, Refusal> 
     }
 }
 
-fn security_header(headers: &[(&str, &[u8])], name: &'static str) -> Result<Option<String>, Refusal> {
+fn security_header<'a>(headers: &[(&str, &'a [u8])], name: &'static str) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
     let Some((_, value)) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Refusal::HeaderDoubled(name));
     }
     let text = str::from_utf8(value).ok().filter(|text| is_graphic(text)).ok_or(Refusal::HeaderNotAscii(name))?;
-    Ok(Some(text.to_owned()))
+    Ok(Some(text))
 }
 
 fn correlation_id(headers: &[(&str, &[u8])]) -> Option<String> {
     let value = security_header(headers, CORRELATION_HEADER).ok().flatten()?;
-    (value.len() <= MAX_CORRELATION_BYTES).then_some(value)
+    (value.len() <= MAX_CORRELATION_BYTES).then(|| value.to_owned())
 }
 
-fn called_url(target: &str, query: Option<&str>) -> String {
+fn called_url<'a>(target: &'a str, query: Option<&str>) -> Cow<'a, str> {
     match query {
-        Some(query) if !target.contains('?') => format!("{target}?{query}"),
-        _ => target.to_owned(),
+        Some(query) if !target.contains('?') => Cow::Owned(format!("{target}?{query}")),
+        _ => Cow::Borrowed(target),
     }
 }
 

@@ -6,7 +6,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::door::{self, Keys, Refusal, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER};
+use crate::door::{self, Keys, Refusal, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, Seal, TIMESTAMP_HEADER};
 use crate::signature::{SignatureVersion, sha256};
 
 /// The largest message that SQS takes, in bytes.
@@ -20,8 +20,7 @@ const BODY_ENCODING: &str = "base64";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     delivery: Delivery,
-    version: SignatureVersion,
-    secret: MatchedSecret,
+    seal: Seal,
 }
 
 /// A delivery read from a queue message and not verified yet.
@@ -34,7 +33,7 @@ pub(crate) struct Delivery {
     pub(crate) received_at_ms: i64,
     pub(crate) method: String,
     pub(crate) url: String,
-    pub(crate) proof: Proof,
+    pub(crate) proof: Proof<String>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -48,9 +47,31 @@ impl fmt::Debug for Delivery {
 
 /// The signature headers by which a delivery is judged.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Proof {
-    V3 { signature: String, timestamp: String },
-    Older { signature: String },
+pub(crate) enum Proof<Text> {
+    V3 { signature: Text, timestamp: Text },
+    Older { signature: Text },
+}
+
+impl<Text: AsRef<str>> Proof<Text> {
+    pub(crate) fn texts(&self) -> Proof<&str> {
+        match self {
+            Self::V3 { signature, timestamp } => {
+                Proof::V3 { signature: signature.as_ref(), timestamp: timestamp.as_ref() }
+            }
+            Self::Older { signature } => Proof::Older { signature: signature.as_ref() },
+        }
+    }
+}
+
+impl Proof<&str> {
+    pub(crate) fn to_owned(&self) -> Proof<String> {
+        match *self {
+            Self::V3 { signature, timestamp } => {
+                Proof::V3 { signature: signature.to_owned(), timestamp: timestamp.to_owned() }
+            }
+            Self::Older { signature } => Proof::Older { signature: signature.to_owned() },
+        }
+    }
 }
 
 /// Which of the secrets made the signature.
@@ -110,8 +131,8 @@ struct MessageV1<'a> {
 }
 
 impl Envelope {
-    pub(crate) fn new(delivery: Delivery, version: SignatureVersion, secret: MatchedSecret) -> Self {
-        Self { delivery, version, secret }
+    pub(crate) fn new(delivery: Delivery, seal: Seal) -> Self {
+        Self { delivery, seal }
     }
 
     /// The queue message. It holds only characters that SQS takes.
@@ -186,12 +207,12 @@ impl Envelope {
 
     /// The version of the signature that matched.
     pub fn signature_version(&self) -> SignatureVersion {
-        self.version
+        self.seal.version
     }
 
     /// Which of the secrets made the signature.
     pub fn matched_secret(&self) -> MatchedSecret {
-        self.secret
+        self.seal.secret
     }
 }
 
@@ -231,8 +252,8 @@ impl Unverified {
     /// # Errors
     /// The [`Refusal`] that [`door::admit`] would give.
     pub fn verify(self, keys: &Keys) -> Result<Envelope, Refusal> {
-        let (version, secret) = door::verify_again(&self.0, keys)?;
-        Ok(Envelope::new(self.0, version, secret))
+        let seal = door::verify_again(&self.0, keys)?;
+        Ok(Envelope::new(self.0, seal))
     }
 }
 

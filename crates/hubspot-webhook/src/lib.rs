@@ -8,4 +8,5 @@ pub mod envelope;
 pub mod event;
 mod fields;
 mod object;
+mod secret;
 pub mod signature;

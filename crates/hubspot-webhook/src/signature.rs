@@ -8,8 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::{BASE64, HEXLOWER};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use sha2::{Digest, Sha256};
+
+pub use crate::secret::{EmptySecret, Secret, SecretsError};
 
 /// How far a v3 timestamp may lie from now, in milliseconds, in either direction. HubSpot documents five minutes for the
 /// past and says nothing of the future, where the same five minutes allow for clocks that differ.
@@ -17,32 +19,6 @@ pub const FRESHNESS_MS: i64 = 300_000;
 
 /// What a signature is compared as: the 32 bytes behind its text.
 pub(crate) type Signature = [u8; 32];
-
-/// An app's client secret, the key of its signatures. It prints as `[redacted]`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-/// A client secret without a character, with which anybody could sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the client secret is empty; copy it from the Auth tab of the HubSpot app")]
-pub struct EmptySecret;
-
-impl Secret {
-    /// Takes the secret as it is: nothing is trimmed.
-    ///
-    /// # Errors
-    /// An empty secret is refused.
-    pub fn new(secret: impl Into<String>) -> Result<Self, EmptySecret> {
-        let secret = secret.into();
-        if secret.is_empty() { Err(EmptySecret) } else { Ok(Self(secret)) }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 /// A version of HubSpot's signature scheme. Only v3 covers the time, so only v3 stops a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,15 +77,15 @@ pub fn sign_v3(secret: &Secret, method: &str, url: &str, body: &[u8], timestamp:
 }
 
 pub(crate) fn digest_v1(secret: &Secret, body: &[u8]) -> Signature {
-    sha256([secret.0.as_bytes(), body])
+    sha256([secret.bytes(), body])
 }
 
 pub(crate) fn digest_v2(secret: &Secret, method: &str, url: &str, body: &[u8]) -> Signature {
-    sha256([secret.0.as_bytes(), method.as_bytes(), url.as_bytes(), body])
+    sha256([secret.bytes(), method.as_bytes(), url.as_bytes(), body])
 }
 
 pub(crate) fn digest_v3(secret: &Secret, method: &str, url: &str, body: &[u8], timestamp: &str) -> Signature {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.0.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = secret.hmac();
     for part in [method.as_bytes(), decode_url(url).as_bytes(), body, timestamp.as_bytes()] {
         mac.update(part);
     }
@@ -179,12 +155,6 @@ mod tests {
         assert_eq!(decode_url("%3a%2f%3f%40%21%24%27%28%29%2a%2c%3b"), ":/?@!$'()*,;");
         assert_eq!(decode_url("%253A%20%2B%C3%A9é%%3A%3"), "%253A%20%2B%C3%A9é%:%3");
         assert_eq!(decode_url("%é%"), "%é%");
-    }
-
-    #[test]
-    fn a_secret_is_neither_empty_nor_printed() {
-        assert_eq!(Secret::new("").unwrap_err(), EmptySecret);
-        assert_eq!(format!("{:?}", Secret::new(" s3cret ").unwrap()), "[redacted]");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use hubspot_webhook::door::{
-    Keys, Request, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER, TargetUrlError, TargetUrls, admit,
+    Keys, Request, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER, TargetUrlError, TargetUrls, check,
 };
 use hubspot_webhook::envelope::MatchedSecret;
 use hubspot_webhook::signature::SignatureVersion;
@@ -67,9 +67,9 @@ pub(crate) async fn run(args: Args, environment: &Environment, now: Timestamp) -
     };
     let CalledUrl { target, query } = &args.url;
     let request = Request { method: &args.method, headers: &headers, body: &body, query: query.as_deref() };
-    match admit(&request, &keys, target, args.now.unwrap_or(now.as_millisecond())) {
-        Ok(envelope) => {
-            let secret = match envelope.matched_secret() {
+    match check(&request, &keys, target, args.now.unwrap_or(now.as_millisecond())) {
+        Ok(seal) => {
+            let secret = match seal.secret {
                 MatchedSecret::Newest => "newest",
                 MatchedSecret::Older => "older",
                 MatchedSecret::Retired => "retired",

@@ -239,7 +239,7 @@ fn keys(reader: &mut Reader<'_>) -> Option<Keys> {
 }
 
 fn secrets(text: &str) -> Result<Vec<Secret>, String> {
-    list(text).map(|word| Secret::new(word).map_err(|error| error.to_string())).collect()
+    Secret::list(text).map_err(|error| error.to_string())
 }
 
 fn database(text: &str) -> Result<PathBuf, String> {
