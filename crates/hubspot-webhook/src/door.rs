@@ -8,7 +8,7 @@ use std::str::FromStr;
 use data_encoding::{BASE64, HEXLOWER};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use crate::envelope::{Delivery, Envelope, MAX_MESSAGE_BYTES, MatchedSecret, Proof};
+use crate::envelope::{Delivery, Envelope, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, MatchedSecret, Proof};
 use crate::signature::{FRESHNESS_MS, Secret, Signature, SignatureVersion, digest_v1, digest_v2, digest_v3};
 
 /// The header of a v1 or v2 signature.
@@ -22,8 +22,12 @@ pub const CORRELATION_HEADER: &str = "X-HubSpot-Correlation-Id";
 
 /// Digits of the longest timestamp that is read: epoch milliseconds up to the year 33658.
 const MAX_TIMESTAMP_DIGITS: usize = 15;
-/// Longest correlation id that is kept. It is unsigned, so it must not decide whether a delivery fits into the queue.
-const MAX_CORRELATION_BYTES: usize = 128;
+/// Longest correlation or trace id that is kept. They are unsigned, so they must not decide whether a delivery fits into
+/// the queue; AWS's trace ids with their lineage take up to about 150.
+const MAX_ID_BYTES: usize = 256;
+
+/// The headers of a distributed trace's id: AWS X-Ray's, which API Gateway adds, and the one of W3C Trace Context.
+const TRACE_HEADERS: [&str; 2] = ["X-Amzn-Trace-Id", "traceparent"];
 
 /// What signatures are checked with: at least one live secret, and the versions that are accepted.
 #[derive(Debug, Clone)]
@@ -147,6 +151,9 @@ pub enum Refusal {
     /// HubSpot only posts.
     #[error("the method is not POST")]
     MethodNotPost,
+    /// Something else than JSON, or JSON that was encoded: HubSpot sends neither.
+    #[error("the body is not declared as plain JSON by its Content-Type and Content-Encoding")]
+    MediaType,
     /// The query string holds characters that are never sent in a URL.
     #[error("the query string is not printable ASCII")]
     QueryNotAscii,
@@ -187,10 +194,12 @@ pub enum Refusal {
     #[error("the signature matches none of the secrets and target URLs")]
     SignatureMismatch,
     /// Signed, but no queue message can carry it.
-    #[error("the delivery makes a queue message of {bytes} bytes; {MAX_MESSAGE_BYTES} fit")]
+    #[error("the delivery takes {bytes} bytes where {limit} fit")]
     TooLarge {
-        /// Size of the encoded envelope, in bytes.
+        /// Size of the encoded envelope, or of the body where that alone is too much, in bytes.
         bytes: usize,
+        /// [`MAX_MESSAGE_BYTES`] or [`MAX_BODY_BYTES`].
+        limit: usize,
     },
 }
 
@@ -199,6 +208,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::MethodNotPost => "method_not_post",
+            Self::MediaType => "media_type",
             Self::QueryNotAscii => "query_not_ascii",
             Self::SignatureMissing => "signature_missing",
             Self::OlderSignatureOnly => "older_signature_only",
@@ -219,6 +229,7 @@ impl Refusal {
         match self {
             Self::MethodNotPost => 405,
             Self::TooLarge { .. } => 413,
+            Self::MediaType => 415,
             _ => 401,
         }
     }
@@ -236,24 +247,25 @@ pub struct Seal {
 /// Decides about one request. `now_ms` is the time of receipt, epoch milliseconds UTC.
 ///
 /// # Errors
-/// Exactly one [`Refusal`]: the first that applies, in the order method, headers, timestamp, signature, size.
+/// Exactly one [`Refusal`]: the first that applies, in the order method, media type, headers, timestamp, signature, size.
 pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Envelope, Refusal> {
     let (seal, proof, url) = judge(request, keys, urls, now_ms)?;
+    let fits = |bytes, limit| if bytes > limit { Err(Refusal::TooLarge { bytes, limit }) } else { Ok(()) };
+    fits(request.body.len(), MAX_BODY_BYTES)?;
     let envelope = Envelope::new(
         Delivery {
             received_at_ms: now_ms,
             method: request.method.to_owned(),
             url: url.into_owned(),
             proof: proof.to_owned(),
-            correlation_id: correlation_id(request.headers),
+            correlation_id: id(request.headers, CORRELATION_HEADER),
+            trace_id: TRACE_HEADERS.iter().find_map(|name| id(request.headers, name)),
             body: request.body.to_vec(),
         },
         seal,
     );
-    match envelope.encode().len() {
-        bytes if bytes > MAX_MESSAGE_BYTES => Err(Refusal::TooLarge { bytes }),
-        _ => Ok(envelope),
-    }
+    fits(envelope.message_bytes(), MAX_MESSAGE_BYTES)?;
+    Ok(envelope)
 }
 
 /// Checks the signature as [`admit`] does, of a request of any size, and makes no envelope.
@@ -273,6 +285,9 @@ fn judge<'a>(
 ) -> Result<(Seal, Proof<&'a str>, Cow<'a, str>), Refusal> {
     if request.method != "POST" {
         return Err(Refusal::MethodNotPost);
+    }
+    if !is_plain_json(request.headers) {
+        return Err(Refusal::MediaType);
     }
     if !request.query.is_none_or(is_graphic) {
         return Err(Refusal::QueryNotAscii);
@@ -378,9 +393,25 @@ fn security_header<'a>(headers: &[(&str, &'a [u8])], name: &'static str) -> Resu
     Ok(Some(text))
 }
 
-fn correlation_id(headers: &[(&str, &[u8])]) -> Option<String> {
-    let value = security_header(headers, CORRELATION_HEADER).ok().flatten()?;
-    (value.len() <= MAX_CORRELATION_BYTES).then(|| value.to_owned())
+/// An id that is kept for whoever looks for the delivery; one that is none is left out.
+fn id(headers: &[(&str, &[u8])], name: &'static str) -> Option<String> {
+    let value = security_header(headers, name).ok().flatten()?;
+    (value.len() <= MAX_ID_BYTES).then(|| value.to_owned())
+}
+
+/// Whether the body is what HubSpot sends: JSON, as it is. What is not said is not held against it.
+fn is_plain_json(headers: &[(&str, &[u8])]) -> bool {
+    let values = |name: &'static str| {
+        let named = headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| str::from_utf8(value).unwrap_or_default().trim())
+    };
+    let is_json = |value: &str| {
+        let essence = value.split(';').next().unwrap_or_default().trim_end();
+        let suffix = essence.len().checked_sub(5).and_then(|at| essence.get(at..));
+        essence.eq_ignore_ascii_case("application/json") || suffix.is_some_and(|it| it.eq_ignore_ascii_case("+json"))
+    };
+    values("content-type").all(is_json)
+        && values("content-encoding").all(|value| value.eq_ignore_ascii_case("identity"))
 }
 
 fn called_url<'a>(target: &'a str, query: Option<&str>) -> Cow<'a, str> {

@@ -2,18 +2,21 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::body::{pack, unpack};
 use crate::door::{self, Keys, Refusal, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, Seal, TIMESTAMP_HEADER};
 use crate::signature::{SignatureVersion, sha256};
+
+pub use crate::body::MAX_BODY_BYTES;
 
 /// The largest message that SQS takes, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
-/// The body as base64, because SQS refuses most control characters and a body may hold any byte.
-const BODY_ENCODING: &str = "base64";
+/// More than what a message holds beside its body and its texts.
+const FRAME_BYTES: usize = 512;
 
 /// A delivery whose signature was found right, by [`door::admit`] or by [`Unverified::verify`]: there is no other way to
 /// make one.
@@ -35,6 +38,7 @@ pub(crate) struct Delivery {
     pub(crate) url: String,
     pub(crate) proof: Proof<String>,
     pub(crate) correlation_id: Option<String>,
+    pub(crate) trace_id: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -101,11 +105,17 @@ pub enum EnvelopeError {
     #[error("this program reads envelopes of version V1 only; update it")]
     UnknownVersion,
     /// Written by a later program.
-    #[error("this program reads bodies in base64 only; update it")]
+    #[error("this program reads bodies in base64 and gzip+base64 only; update it")]
     UnknownBodyEncoding,
     /// The body cannot be decoded.
     #[error("the body of the queue message is not base64")]
     BodyNotBase64,
+    /// The body cannot be decompressed.
+    #[error("the body of the queue message is not gzip")]
+    BodyNotGzip,
+    /// No door lets such a body in.
+    #[error("the body of the queue message unpacks to more than {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge,
     /// Neither a v3 signature with its timestamp nor an older signature, or both.
     #[error("the queue message has no signature, or two")]
     NoSignature,
@@ -126,6 +136,8 @@ struct MessageV1<'a> {
     signature: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
     body_encoding: &'static str,
     body: String,
 }
@@ -137,11 +149,12 @@ impl Envelope {
 
     /// The queue message. It holds only characters that SQS takes.
     pub fn encode(&self) -> String {
-        let Delivery { received_at_ms, method, url, proof, correlation_id, body } = &self.delivery;
-        let (signature_v3, timestamp, signature) = match proof {
-            Proof::V3 { signature, timestamp } => (Some(signature.as_str()), Some(timestamp.as_str()), None),
-            Proof::Older { signature } => (None, None, Some(signature.as_str())),
+        let Delivery { received_at_ms, method, url, proof, correlation_id, trace_id, body } = &self.delivery;
+        let (signature_v3, timestamp, signature) = match proof.texts() {
+            Proof::V3 { signature, timestamp } => (Some(signature), Some(timestamp), None),
+            Proof::Older { signature } => (None, None, Some(signature)),
         };
+        let (body_encoding, body) = pack(body);
         let message = MessageV1 {
             envelope: "V1",
             received_at_ms: *received_at_ms,
@@ -151,10 +164,28 @@ impl Envelope {
             timestamp,
             signature,
             correlation_id: correlation_id.as_deref(),
-            body_encoding: BODY_ENCODING,
-            body: BASE64.encode(body),
+            trace_id: trace_id.as_deref(),
+            body_encoding,
+            body,
         };
         serde_json::to_string(&message).expect("strings and integers always make JSON")
+    }
+
+    /// The size of the queue message, in bytes; of one that surely fits, a size that it does not exceed, since to know
+    /// more it would have to be encoded once for this alone.
+    pub(crate) fn message_bytes(&self) -> usize {
+        let Delivery { url, proof, correlation_id, trace_id, body, .. } = &self.delivery;
+        let proof = match proof.texts() {
+            Proof::V3 { signature, timestamp } => signature.len() + timestamp.len(),
+            Proof::Older { signature } => signature.len(),
+        };
+        let id = |id: &Option<String>| id.as_ref().map_or(0, String::len);
+        // JSON writes a character of these texts as two at most.
+        let texts = 2 * (url.len() + proof + id(correlation_id) + id(trace_id));
+        match FRAME_BYTES + texts + body.len().div_ceil(3) * 4 {
+            at_most if at_most <= MAX_MESSAGE_BYTES => at_most,
+            _ => self.encode().len(),
+        }
     }
 
     /// SHA-256 in hex over what was received and when: the same for every copy of one queue message, another one for the
@@ -205,6 +236,11 @@ impl Envelope {
         self.delivery.correlation_id.as_deref()
     }
 
+    /// The id of the distributed trace that the request belonged to, if it came. It is not signed.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.delivery.trace_id.as_deref()
+    }
+
     /// The version of the signature that matched.
     pub fn signature_version(&self) -> SignatureVersion {
         self.seal.version
@@ -226,9 +262,6 @@ impl Unverified {
         if text(&fields, "envelope")? != "V1" {
             return Err(EnvelopeError::UnknownVersion);
         }
-        if text(&fields, "body_encoding")? != BODY_ENCODING {
-            return Err(EnvelopeError::UnknownBodyEncoding);
-        }
         let optional = |name| optional_text(&fields, name).map(|text| text.map(str::to_owned));
         let proof = match (optional("signature_v3")?, optional("timestamp")?, optional("signature")?) {
             (Some(signature), Some(timestamp), None) => Proof::V3 { signature, timestamp },
@@ -242,7 +275,8 @@ impl Unverified {
             url: text(&fields, "url")?.to_owned(),
             proof,
             correlation_id: optional("correlation_id")?,
-            body: BASE64.decode(text(&fields, "body")?.as_bytes()).map_err(|_| EnvelopeError::BodyNotBase64)?,
+            trace_id: optional("trace_id")?,
+            body: unpack(text(&fields, "body_encoding")?, text(&fields, "body")?)?,
         }))
     }
 

@@ -3,6 +3,7 @@
 //! [`door::admit`] decides about one delivery and makes an [`envelope::Envelope`], which travels through the queue, is
 //! verified again behind it, and whose body [`event::parse`] turns into events. The door parses no JSON.
 
+mod body;
 pub mod door;
 pub mod envelope;
 pub mod event;

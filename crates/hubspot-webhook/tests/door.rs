@@ -1,10 +1,12 @@
 //! What the door admits and refuses, what its envelopes survive.
 
 use hubspot_webhook::door::{
-    CORRELATION_HEADER, Keys, Refusal, Request, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER,
-    TargetUrlError, TargetUrls, admit,
+    CORRELATION_HEADER, Keys, Refusal, Request, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, Seal, TIMESTAMP_HEADER,
+    TargetUrlError, TargetUrls, admit, check,
 };
-use hubspot_webhook::envelope::{Envelope, EnvelopeError, MAX_MESSAGE_BYTES, MatchedSecret, Unverified};
+use hubspot_webhook::envelope::{
+    Envelope, EnvelopeError, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, MatchedSecret, Unverified,
+};
 use hubspot_webhook::signature::{FRESHNESS_MS, Secret, SignatureVersion, sign_v1, sign_v2, sign_v3};
 use proptest::prelude::*;
 
@@ -76,6 +78,16 @@ impl Sent {
     }
 }
 
+/// Bytes that no compression makes fewer.
+fn incompressible(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 fn genuine() -> Sent {
     Sent::v3("newest", URL, BODY, NOW)
 }
@@ -124,7 +136,14 @@ fn every_refusal_has_its_cause() {
         (Sent::v3("newest", "http://hooks.example.com/webhooks/hubspot", BODY, NOW), "signature_mismatch"),
         (genuine().header(TIMESTAMP_HEADER, "1795000000001"), "signature_mismatch"),
         (genuine().query("added=1"), "signature_mismatch"),
-        (Sent::v3("newest", URL, &vec![b'x'; MAX_MESSAGE_BYTES * 3 / 4], NOW), "too_large"),
+        (Sent::v3("newest", URL, &incompressible(MAX_MESSAGE_BYTES * 3 / 4), NOW), "too_large"),
+        (Sent::v3("newest", URL, &vec![b'x'; MAX_BODY_BYTES + 1], NOW), "too_large"),
+        (genuine().header("Content-Type", "application/x-www-form-urlencoded"), "media_type"),
+        (genuine().header("Content-Type", "text/plain"), "media_type"),
+        (genuine().header("Content-Type", ""), "media_type"),
+        (genuine().header("Content-Type", "json"), "media_type"),
+        (genuine().header("content-type", "application/json").also("Content-Type", "text/html"), "media_type"),
+        (genuine().header("content-encoding", "gzip"), "media_type"),
     ];
     for (number, (sent, reason)) in cases.iter().enumerate() {
         let refusal = sent.admit(&keys(&["newest", "older"]), &urls(URL), NOW_MS).expect_err(reason);
@@ -132,6 +151,7 @@ fn every_refusal_has_its_cause() {
         let status = match *reason {
             "method_not_post" => 405,
             "too_large" => 413,
+            "media_type" => 415,
             _ => 401,
         };
         assert_eq!(refusal.status(), status);
@@ -227,29 +247,59 @@ fn debug_texts_hold_no_body() {
 }
 
 #[test]
-fn the_correlation_id_is_kept_where_it_is_one() {
-    let correlation = |sent: Sent| {
-        let envelope = sent.admit(&keys(&["newest"]), &urls(URL), NOW_MS).unwrap();
-        envelope.correlation_id().map(str::to_owned)
-    };
+fn ids_are_kept_where_they_are_some() {
+    let envelope = |sent: Sent| sent.admit(&keys(&["newest"]), &urls(URL), NOW_MS).unwrap();
+    let correlation = |sent: Sent| envelope(sent).correlation_id().map(str::to_owned);
     assert_eq!(correlation(genuine()), None);
     assert_eq!(correlation(genuine().also("x-hubspot-correlation-id", "0f5c-77")), Some("0f5c-77".to_owned()));
     assert_eq!(correlation(genuine().also(CORRELATION_HEADER, "a").also(CORRELATION_HEADER, "b")), None);
-    assert_eq!(correlation(genuine().also(CORRELATION_HEADER, "x".repeat(129))), None);
+    assert_eq!(correlation(genuine().also(CORRELATION_HEADER, "x".repeat(257))), None);
     assert_eq!(correlation(genuine().also(CORRELATION_HEADER, "\u{ffff}\n")), None);
+
+    let (aws, w3c) =
+        ("Root=1-6921f0aa-1a2b3c4d5e6f708192a3b4c5", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let traced = envelope(genuine().also("traceparent", w3c));
+    assert_eq!(traced.trace_id(), Some(w3c));
+    let traced = envelope(genuine().also("traceparent", w3c).also("x-amzn-trace-id", aws));
+    assert_eq!(traced.trace_id(), Some(aws));
+    let behind_the_queue = Unverified::decode(&traced.encode()).unwrap().verify(&keys(&["newest"])).unwrap();
+    assert_eq!(behind_the_queue.trace_id(), Some(aws));
+}
+
+#[test]
+fn json_by_any_name_is_admitted() {
+    for json in
+        ["application/json", "Application/JSON; charset=utf-8", "application/vnd.hubspot+JSON", " application/json ;x"]
+    {
+        let sent = genuine().also("content-type", json).also("Content-Encoding", "Identity");
+        assert!(sent.admit(&keys(&["newest"]), &urls(URL), NOW_MS).is_ok(), "{json}");
+    }
+}
+
+#[test]
+fn a_check_judges_a_body_of_any_size() {
+    let sent = Sent::v3("newest", URL, &incompressible(MAX_MESSAGE_BYTES), NOW);
+    let (keys, urls) = (keys(&["next", "newest"]), urls(URL));
+    let headers: Vec<(&str, &[u8])> = sent.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+    let request = Request { method: "POST", headers: &headers, body: &sent.body, query: None };
+    let seal = Seal { version: SignatureVersion::V3, secret: MatchedSecret::Older };
+    assert_eq!(check(&request, &keys, &urls, NOW_MS), Ok(seal));
+    assert_eq!(check(&Request { method: "GET", ..request }, &keys, &urls, NOW_MS), Err(Refusal::MethodNotPost));
 }
 
 #[test]
 fn the_largest_message_just_fits() {
     let length = |body: usize, correlation: usize| {
-        let sent = Sent::v3("newest", URL, &vec![b'x'; body], NOW).also(CORRELATION_HEADER, "c".repeat(correlation));
+        let sent =
+            Sent::v3("newest", URL, &incompressible(body), NOW).also(CORRELATION_HEADER, "c".repeat(correlation));
         sent.admit(&keys(&["newest"]), &urls(URL), NOW_MS).map(|envelope| envelope.encode().len())
     };
     // Base64 grows by four, so the correlation id fills up to the last byte.
-    let filler = 4 + (MAX_MESSAGE_BYTES - length(0, 4).unwrap()) % 4;
-    let body = (MAX_MESSAGE_BYTES - length(0, filler).unwrap()) / 4 * 3;
+    let filler = 4 + (MAX_MESSAGE_BYTES - length(1_024, 4).unwrap()) % 4;
+    let body = 1_024 + (MAX_MESSAGE_BYTES - length(1_024, filler).unwrap()) / 4 * 3;
     assert_eq!(length(body, filler), Ok(MAX_MESSAGE_BYTES));
-    assert_eq!(length(body, filler + 1), Err(Refusal::TooLarge { bytes: MAX_MESSAGE_BYTES + 1 }));
+    let (bytes, limit) = (MAX_MESSAGE_BYTES + 1, MAX_MESSAGE_BYTES);
+    assert_eq!(length(body, filler + 1), Err(Refusal::TooLarge { bytes, limit }));
 }
 
 #[test]
@@ -292,9 +342,19 @@ fn the_golden_message_is_read() {
 }
 
 #[test]
+fn the_golden_compressed_message_is_read() {
+    let golden = include_str!("../../../tests/payloads/envelope_v1_gzip.json").trim_end();
+    let envelope = Unverified::decode(golden).unwrap().verify(&keys(&["golden-secret"])).unwrap();
+    assert_eq!(envelope.body().len(), 1591);
+    assert_eq!(envelope.trace_id(), Some("Root=1-6921f0aa-1a2b3c4d5e6f708192a3b4c5"));
+    let again = Unverified::decode(&envelope.encode()).unwrap().verify(&keys(&["golden-secret"]));
+    assert!(envelope.encode().contains("\"gzip+base64\"") && again == Ok(envelope));
+}
+
+#[test]
 fn messages_that_are_no_envelope_are_named() {
     use EnvelopeError::{
-        BodyNotBase64, Missing, NoSignature, NotAnObject, UnknownBodyEncoding, UnknownVersion, WrongType,
+        BodyNotBase64, BodyNotGzip, Missing, NoSignature, NotAnObject, UnknownBodyEncoding, UnknownVersion, WrongType,
     };
     let whole = genuine().admit(&keys(&["newest"]), &urls(URL), NOW_MS).unwrap().encode();
     let changed = |from: &str, to: &str| {
@@ -305,7 +365,8 @@ fn messages_that_are_no_envelope_are_named() {
         assert_eq!(Unverified::decode(text).unwrap_err(), NotAnObject);
     }
     assert_eq!(changed("\"V1\"", "\"V2\""), UnknownVersion);
-    assert_eq!(changed("\"base64\"", "\"gzip+base64\""), UnknownBodyEncoding);
+    assert_eq!(changed("\"base64\"", "\"zstd+base64\""), UnknownBodyEncoding);
+    assert_eq!(changed("\"base64\"", "\"gzip+base64\""), BodyNotGzip);
     assert_eq!(changed("\"body\":\"", "\"body\":\"*"), BodyNotBase64);
     assert_eq!(changed("\"timestamp\"", "\"other\""), NoSignature);
     assert_eq!(changed("\"signature_v3\"", "\"signature\""), NoSignature);

@@ -10,15 +10,13 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use hubspot_webhook::door::{self, Keys, TargetUrls};
+use hubspot_webhook::envelope::MAX_BODY_BYTES;
 use jiff::Timestamp;
 
 use crate::queue::Queue;
 
 /// HubSpot gives up after 5 seconds, so whatever happens it is answered before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
-
-/// More than a queue message can carry, so that a delivery that is a little too big gets its own reason from the door.
-const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
 /// What is too big is read on up to here and thrown away: a caller that is cut off while it still writes never sees why.
 const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
@@ -85,6 +83,7 @@ async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
             tracing::info!(
                 delivery_id = envelope.id(),
                 correlation_id = envelope.correlation_id(),
+                trace_id = envelope.trace_id(),
                 size_bytes = body.len(),
                 "a delivery is accepted"
             );
@@ -119,6 +118,7 @@ fn sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::OK => "accepted\n",
         StatusCode::PAYLOAD_TOO_LARGE => "too large\n",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "only JSON\n",
         StatusCode::METHOD_NOT_ALLOWED => "only POST\n",
         StatusCode::SERVICE_UNAVAILABLE => "try again later\n",
         _ => "refused\n",

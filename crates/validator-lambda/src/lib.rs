@@ -97,6 +97,7 @@ fn reply(status: u16) -> ApiGatewayProxyResponse {
         401 => "Not accepted.",
         405 => "Only POST is answered here.",
         413 => "The delivery is too large.",
+        415 => "Only JSON is taken here.",
         _ => "Not available now; please try again.",
     };
     let mut response = ApiGatewayProxyResponse::default();

@@ -106,6 +106,12 @@ fn read(message: &str, app: &App, books: &Books) -> Result<Delivery, String> {
         unverified.verify(&app.settings.keys).map_err(|refusal| format!("signature: {}", refusal.reason()))?;
     let received_at = Timestamp::from_millisecond(envelope.received_at_ms())
         .map_err(|_| "envelope: the time of receipt is out of range".to_owned())?;
+    tracing::debug!(
+        delivery_id = envelope.id(),
+        correlation_id = envelope.correlation_id(),
+        trace_id = envelope.trace_id(),
+        "a delivery verifies again"
+    );
     let members = event::parse(envelope.body()).map_err(|error| format!("body: {error}"))?;
     Ok(delivery(&envelope, received_at, members, books))
 }
