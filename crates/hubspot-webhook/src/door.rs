@@ -140,9 +140,11 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The bytes of the body, after the transfer encodings and before everything else.
     pub body: &'a [u8],
-    /// The raw query string without its `?`, or none if the request had no `?`. HubSpot signs the URL it called, query
-    /// included, so a target URL that was configured without a query is checked with the one that came.
-    pub query: Option<&'a str>,
+    /// The raw query string without its `?`; none at all if the request had no `?`. HubSpot signs the URL it called, query
+    /// included, so a target URL that was configured without a query is checked with the one that came. An edge that is
+    /// told the query only in parts lists every spelling it may have had, and the signature decides: whoever could sign
+    /// one of them could sign the others.
+    pub queries: &'a [&'a str],
 }
 
 /// Why a delivery is refused. The caller is told only the status; the reason is for the log.
@@ -289,11 +291,11 @@ fn judge<'a>(
     if !is_plain_json(request.headers) {
         return Err(Refusal::MediaType);
     }
-    if !request.query.is_none_or(is_graphic) {
+    if !request.queries.iter().all(|query| is_graphic(query)) {
         return Err(Refusal::QueryNotAscii);
     }
     let proof = read_proof(request.headers, keys)?;
-    let mut called: Vec<Cow<'a, str>> = urls.0.iter().map(|url| called_url(url, request.query)).collect();
+    let mut called: Vec<Cow<'a, str>> = urls.0.iter().flat_map(|url| called_urls(url, request.queries)).collect();
     let (seal, url) = authenticate(&proof, request.method, &called, request.body, now_ms, keys, keys.live())?;
     Ok((seal, proof, called.swap_remove(url)))
 }
@@ -339,7 +341,8 @@ fn authenticate(
 }
 
 /// The first pair of URL and secret whose signature is the given one. Every pair is tried and compared in constant time,
-/// so that the time tells nothing about which one matched.
+/// so that the time tells nothing about which one matched. How many there are follows from the configuration and from the
+/// shape of the request, both of which the caller may know.
 fn matching(
     given: Signature,
     urls: &[Cow<'_, str>],
@@ -414,11 +417,11 @@ fn is_plain_json(headers: &[(&str, &[u8])]) -> bool {
         && values("content-encoding").all(|value| value.eq_ignore_ascii_case("identity"))
 }
 
-fn called_url<'a>(target: &'a str, query: Option<&str>) -> Cow<'a, str> {
-    match query {
-        Some(query) if !target.contains('?') => Cow::Owned(format!("{target}?{query}")),
-        _ => Cow::Borrowed(target),
+fn called_urls<'a>(target: &'a str, queries: &[&str]) -> Vec<Cow<'a, str>> {
+    if queries.is_empty() || target.contains('?') {
+        return vec![Cow::Borrowed(target)];
     }
+    queries.iter().map(|query| Cow::Owned(format!("{target}?{query}"))).collect()
 }
 
 fn is_graphic(text: &str) -> bool {

@@ -33,7 +33,7 @@ struct Sent {
     method: String,
     headers: Vec<(&'static str, Vec<u8>)>,
     body: Vec<u8>,
-    query: Option<&'static str>,
+    queries: &'static [&'static str],
 }
 
 impl Sent {
@@ -49,7 +49,7 @@ impl Sent {
 
     fn with(headers: [(&'static str, String); 2], body: &[u8]) -> Self {
         let headers = headers.map(|(name, value)| (name, value.into_bytes())).into();
-        Self { method: "POST".to_owned(), headers, body: body.to_owned(), query: None }
+        Self { method: "POST".to_owned(), headers, body: body.to_owned(), queries: &[] }
     }
 
     fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
@@ -67,13 +67,13 @@ impl Sent {
         self
     }
 
-    fn query(self, query: &'static str) -> Self {
-        Self { query: Some(query), ..self }
+    fn queries(self, queries: &'static [&'static str]) -> Self {
+        Self { queries, ..self }
     }
 
     fn admit(&self, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Envelope, Refusal> {
         let headers: Vec<(&str, &[u8])> = self.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
-        let request = Request { method: &self.method, headers: &headers, body: &self.body, query: self.query };
+        let request = Request { method: &self.method, headers: &headers, body: &self.body, queries: self.queries };
         admit(&request, keys, urls, now_ms)
     }
 }
@@ -103,8 +103,9 @@ fn every_refusal_has_its_cause() {
     let cases = [
         (Sent { method: "GET".to_owned(), ..genuine() }, "method_not_post"),
         (Sent { method: "post".to_owned(), ..genuine() }, "method_not_post"),
-        (genuine().query("a=\u{ffff}"), "query_not_ascii"),
-        (genuine().query("a=b c"), "query_not_ascii"),
+        (genuine().queries(&["a=\u{ffff}"]), "query_not_ascii"),
+        (genuine().queries(&["a=b c"]), "query_not_ascii"),
+        (genuine().queries(&["a=b", "a=b\0"]), "query_not_ascii"),
         (genuine().without(SIGNATURE_V3_HEADER).without(TIMESTAMP_HEADER), "signature_missing"),
         (genuine().without(SIGNATURE_V3_HEADER), "signature_missing"),
         (genuine().without(TIMESTAMP_HEADER), "timestamp_missing"),
@@ -135,7 +136,8 @@ fn every_refusal_has_its_cause() {
         (Sent::v3("newest", "https://hooks.example.com/webhooks/hubspot/", BODY, NOW), "signature_mismatch"),
         (Sent::v3("newest", "http://hooks.example.com/webhooks/hubspot", BODY, NOW), "signature_mismatch"),
         (genuine().header(TIMESTAMP_HEADER, "1795000000001"), "signature_mismatch"),
-        (genuine().query("added=1"), "signature_mismatch"),
+        (genuine().queries(&["added=1"]), "signature_mismatch"),
+        (genuine().queries(&["added=1", ""]), "signature_mismatch"),
         (Sent::v3("newest", URL, &incompressible(MAX_MESSAGE_BYTES * 3 / 4), NOW), "too_large"),
         (Sent::v3("newest", URL, &vec![b'x'; MAX_BODY_BYTES + 1], NOW), "too_large"),
         (genuine().header("Content-Type", "application/x-www-form-urlencoded"), "media_type"),
@@ -188,12 +190,30 @@ fn the_secret_and_the_url_that_matched_are_known() {
 fn a_query_that_was_not_configured_is_part_of_the_signed_url() {
     let keys = keys(&["newest"]);
     let called = format!("{URL}?a=1&b=%3A");
-    let sent = Sent::v3("newest", &called, BODY, NOW).query("a=1&b=%3A");
+    let sent = Sent::v3("newest", &called, BODY, NOW).queries(&["a=1&b=%3A"]);
     assert_eq!(sent.admit(&keys, &urls(URL), NOW_MS).unwrap().url(), called);
     assert_eq!(sent.admit(&keys, &urls(&called), NOW_MS).unwrap().url(), called);
-    assert_eq!(sent.query("b=%3A&a=1").admit(&keys, &urls(URL), NOW_MS), Err(Refusal::SignatureMismatch));
+    assert_eq!(sent.queries(&["b=%3A&a=1"]).admit(&keys, &urls(URL), NOW_MS), Err(Refusal::SignatureMismatch));
     let bare = format!("{URL}?");
-    assert!(Sent::v3("newest", &bare, BODY, NOW).query("").admit(&keys, &urls(URL), NOW_MS).is_ok());
+    assert!(Sent::v3("newest", &bare, BODY, NOW).queries(&[""]).admit(&keys, &urls(URL), NOW_MS).is_ok());
+}
+
+#[test]
+fn of_several_spellings_of_the_query_the_signed_one_counts() {
+    let keys = keys(&["newest", "older"]);
+    let both = TargetUrls::new([URL, "https://old.example.com/in", "https://old.example.com/in?fixed=1"]).unwrap();
+    for query in ["a=1&b=2", "b=2&a=1"] {
+        for url in [URL, "https://old.example.com/in"] {
+            let called = format!("{url}?{query}");
+            let sent = Sent::v3("older", &called, BODY, NOW).queries(&["a=1&b=2", "b=2&a=1"]);
+            let envelope = sent.admit(&keys, &both, NOW_MS).unwrap();
+            assert_eq!((envelope.url(), envelope.matched_secret()), (called.as_str(), MatchedSecret::Older));
+        }
+    }
+    let fixed = Sent::v3("newest", "https://old.example.com/in?fixed=1", BODY, NOW).queries(&["a=1", "b=2"]);
+    assert_eq!(fixed.admit(&keys, &both, NOW_MS).unwrap().url(), "https://old.example.com/in?fixed=1");
+    let none = Sent::v3("newest", URL, BODY, NOW).queries(&["a=1&b=2", "b=2&a=1"]);
+    assert_eq!(none.admit(&keys, &both, NOW_MS), Err(Refusal::SignatureMismatch));
 }
 
 #[test]
@@ -281,7 +301,7 @@ fn a_check_judges_a_body_of_any_size() {
     let sent = Sent::v3("newest", URL, &incompressible(MAX_MESSAGE_BYTES), NOW);
     let (keys, urls) = (keys(&["next", "newest"]), urls(URL));
     let headers: Vec<(&str, &[u8])> = sent.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
-    let request = Request { method: "POST", headers: &headers, body: &sent.body, query: None };
+    let request = Request { method: "POST", headers: &headers, body: &sent.body, queries: &[] };
     let seal = Seal { version: SignatureVersion::V3, secret: MatchedSecret::Older };
     assert_eq!(check(&request, &keys, &urls, NOW_MS), Ok(seal));
     assert_eq!(check(&Request { method: "GET", ..request }, &keys, &urls, NOW_MS), Err(Refusal::MethodNotPost));
@@ -449,12 +469,13 @@ proptest! {
 
     #[test]
     fn no_message_and_no_request_makes_it_panic(
-        message: String, method: String, body: Vec<u8>, value: Vec<u8>, stamp: Vec<u8>, query: Option<String>, now_ms: i64,
+        message: String, method: String, body: Vec<u8>, value: Vec<u8>, stamp: Vec<u8>, queries: Vec<String>, now_ms: i64,
     ) {
         prop_assert!(Unverified::decode(&message).is_err());
         let headers: [(&str, &[u8]); 2] = [(SIGNATURE_V3_HEADER, &value), (TIMESTAMP_HEADER, &stamp)];
+        let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
         for method in [method.as_str(), "POST"] {
-            let request = Request { method, headers: &headers, body: &body, query: query.as_deref() };
+            let request = Request { method, headers: &headers, body: &body, queries: &queries };
             prop_assert!(admit(&request, &keys(&["newest"]), &urls(URL), now_ms).is_err());
         }
     }

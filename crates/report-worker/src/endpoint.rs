@@ -67,8 +67,8 @@ async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
     };
     let headers: Vec<(&str, &[u8])> =
         head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let request =
-        door::Request { method: head.method.as_str(), headers: &headers, body: &body, query: head.uri.query() };
+    let (method, query) = (head.method.as_str(), head.uri.query());
+    let request = door::Request { method, headers: &headers, body: &body, queries: query.as_slice() };
     let now = (endpoint.clock)();
     let envelope = match door::admit(&request, &endpoint.keys, &endpoint.urls, now.as_millisecond()) {
         Ok(envelope) => envelope,

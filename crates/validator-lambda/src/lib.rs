@@ -44,8 +44,8 @@ impl Door {
         };
         let headers: Vec<(&str, &[u8])> =
             call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let request =
-            Request { method: &call.method, headers: &headers, body: &call.body, query: call.query.as_deref() };
+        let query = call.query.as_deref();
+        let request = Request { method: &call.method, headers: &headers, body: &call.body, queries: query.as_slice() };
         let envelope = match admit(&request, &self.keys, urls, now_ms) {
             Ok(envelope) => envelope,
             Err(refusal) => {

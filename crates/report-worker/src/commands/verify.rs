@@ -66,7 +66,8 @@ pub(crate) async fn run(args: Args, environment: &Environment, now: Timestamp) -
         SignatureVersion::V1 | SignatureVersion::V2 => vec![(SIGNATURE_HEADER, signature)],
     };
     let CalledUrl { target, query } = &args.url;
-    let request = Request { method: &args.method, headers: &headers, body: &body, query: query.as_deref() };
+    let query = query.as_deref();
+    let request = Request { method: &args.method, headers: &headers, body: &body, queries: query.as_slice() };
     match check(&request, &keys, target, args.now.unwrap_or(now.as_millisecond())) {
         Ok(seal) => {
             let secret = match seal.secret {
