@@ -147,6 +147,23 @@ pub struct Request<'a> {
     pub queries: &'a [&'a str],
 }
 
+impl<'a> Request<'a> {
+    /// HubSpot's correlation id, for logs; left out if it is sent twice, long or not printable ASCII. It is not signed.
+    pub fn correlation_id(&self) -> Option<&'a str> {
+        self.id(CORRELATION_HEADER)
+    }
+
+    /// The id of the distributed trace that the request belongs to, AWS X-Ray's or W3C's, on the same terms.
+    pub fn trace_id(&self) -> Option<&'a str> {
+        TRACE_HEADERS.iter().find_map(|name| self.id(name))
+    }
+
+    fn id(&self, name: &'static str) -> Option<&'a str> {
+        let value = security_header(self.headers, name).ok().flatten()?;
+        (value.len() <= MAX_ID_BYTES).then_some(value)
+    }
+}
+
 /// Why a delivery is refused. The caller is told only the status; the reason is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -260,8 +277,8 @@ pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64)
             method: request.method.to_owned(),
             url: url.into_owned(),
             proof: proof.to_owned(),
-            correlation_id: id(request.headers, CORRELATION_HEADER),
-            trace_id: TRACE_HEADERS.iter().find_map(|name| id(request.headers, name)),
+            correlation_id: request.correlation_id().map(str::to_owned),
+            trace_id: request.trace_id().map(str::to_owned),
             body: request.body.to_vec(),
         },
         seal,
@@ -394,12 +411,6 @@ fn security_header<'a>(headers: &[(&str, &'a [u8])], name: &'static str) -> Resu
     }
     let text = str::from_utf8(value).ok().filter(|text| is_graphic(text)).ok_or(Refusal::HeaderNotAscii(name))?;
     Ok(Some(text))
-}
-
-/// An id that is kept for whoever looks for the delivery; one that is none is left out.
-fn id(headers: &[(&str, &[u8])], name: &'static str) -> Option<String> {
-    let value = security_header(headers, name).ok().flatten()?;
-    (value.len() <= MAX_ID_BYTES).then(|| value.to_owned())
 }
 
 /// Whether the body is what HubSpot sends: JSON, as it is. What is not said is not held against it.

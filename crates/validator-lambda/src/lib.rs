@@ -1,93 +1,157 @@
 //! The door in AWS: a gateway event is admitted or refused, and what is admitted becomes one SQS message.
 
+mod aws;
 mod config;
 mod gateway;
+mod record;
+mod secrets;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use hubspot_webhook::door::{Keys, Request, TargetUrls, admit};
+use hubspot_webhook::door::{Keys, Refusal, Request, TargetUrls, admit};
+use hubspot_webhook::envelope::Envelope;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyResponse;
 use lambda_http::http::HeaderValue;
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
+use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::request::LambdaRequest;
+use md5::{Digest, Md5};
 
+pub use crate::aws::sdk;
 pub use crate::config::Config;
 use crate::gateway::Call;
+use crate::record::Outcome;
+pub use crate::record::Record;
+use crate::secrets::Secrets;
+
+/// HubSpot hangs up after 5 seconds; whatever happens it is answered before, the gateway's part included.
+const ANSWER_WITHIN: Duration = Duration::from_millis(3_700);
 
 /// Everything that one answer needs.
 #[derive(Debug)]
 pub struct Door {
-    keys: Keys,
+    secrets: Arc<Secrets>,
     urls: Option<TargetUrls>,
     queue_url: String,
     queue: Client,
+    has_answered: AtomicBool,
+}
+
+/// An answer, and what is to be logged of it.
+#[derive(Debug)]
+pub struct Answer {
+    /// For the gateway.
+    pub response: ApiGatewayProxyResponse,
+    /// For stdout, as one line.
+    pub record: Record,
 }
 
 impl Door {
-    /// A door in front of the configured queue. The client's timeouts are the caller's to set: HubSpot waits 5 seconds.
-    pub fn new(config: Config, queue: Client) -> Self {
-        let Config { keys, urls, queue_url } = config;
-        Self { keys, urls, queue_url, queue }
+    /// A door in front of the configured queue. `now_ms` is epoch milliseconds UTC.
+    ///
+    /// # Errors
+    /// The secrets are in AWS Secrets Manager and cannot be read: without one nothing can be checked.
+    pub async fn open(config: Config, aws: &SdkConfig, now_ms: i64) -> anyhow::Result<Self> {
+        let Config { secrets, versions, urls, queue_url, .. } = config;
+        let secrets = Arc::new(Secrets::open(secrets, versions, aws, now_ms).await?);
+        Ok(Self { secrets, urls, queue_url, queue: Client::new(aws), has_answered: AtomicBool::new(false) })
     }
 
-    /// Answers one gateway event, received at `now_ms` (epoch milliseconds UTC), and logs one line. 200 says that SQS has
+    /// Answers one gateway event, received at `now_ms` (epoch milliseconds UTC), within 4 seconds. 200 says that SQS has
     /// the delivery. Any failure of ours is a 500 or 503, after which HubSpot tries again.
-    pub async fn answer(&self, event: LambdaRequest, now_ms: i64) -> ApiGatewayProxyResponse {
+    pub async fn answer(&self, event: LambdaEvent<LambdaRequest>, now_ms: i64) -> Answer {
+        let began = Instant::now();
+        let LambdaEvent { payload, context } = event;
+        let is_cold_start = !self.has_answered.swap(true, Ordering::Relaxed);
+        let mut record = Record::new(&context.env_config.function_name, &context.request_id, now_ms, is_cold_start);
+        let outcome = tokio::time::timeout(ANSWER_WITHIN, self.decide(payload, now_ms, &mut record)).await;
+        let outcome = outcome.unwrap_or_else(|_| failed(503, "too_slow", "there was no time left"));
+        record.end(outcome, millis(began));
+        Answer { response: reply(record.status), record }
+    }
+
+    async fn decide(&self, event: LambdaRequest, now_ms: i64, record: &mut Record) -> Outcome {
         let Some(call) = Call::read(event) else {
-            tracing::error!(status = 500, reason = "not_a_gateway_event", "event is from no API Gateway");
-            return reply(500);
+            return failed(500, "not_a_gateway_event", "the event is from no API Gateway");
         };
-        let body_size_bytes = call.body.len();
+        record.body_size_bytes = call.body.len();
         let built = call.url.as_deref().map(|url| TargetUrls::new([url]));
         let Some(urls) = self.urls.as_ref().or(built.as_ref().and_then(|built| built.as_ref().ok())) else {
-            tracing::error!(status = 500, reason = "target_url_unknown", "gateway gave no URL; set WEBHOOK_URLS");
-            return reply(500);
+            return failed(500, "target_url_unknown", "the gateway gave no URL; set WEBHOOK_URLS");
         };
-        let headers: Vec<(&str, &[u8])> =
-            call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let query = call.query.as_deref();
-        let request = Request { method: &call.method, headers: &headers, body: &call.body, queries: query.as_slice() };
-        let envelope = match admit(&request, &self.keys, urls, now_ms) {
-            Ok(envelope) => envelope,
+        if self.secrets.is_aged(now_ms) {
+            let secrets = self.secrets.clone();
+            tokio::spawn(async move { secrets.read_again(now_ms).await });
+        }
+        match self.admit(&call, urls, now_ms, record).await {
+            Ok(envelope) => self.send(&envelope, record).await,
             Err(refusal) => {
                 let (status, reason) = (refusal.status(), refusal.reason());
-                tracing::warn!(status, reason, body_size_bytes, "delivery refused: {refusal}");
-                return reply(status);
-            }
-        };
-        let (delivery_id, secret, message) = (envelope.id(), envelope.matched_secret(), envelope.encode());
-        let (message_size_bytes, correlation_id) = (message.len(), envelope.correlation_id());
-        match self.queue.send_message().queue_url(&self.queue_url).message_body(message).send().await {
-            Ok(sent) if sent.message_id().is_some() => {
-                let message_id = sent.message_id();
-                let secret = tracing::field::debug(secret);
-                tracing::info!(
-                    status = 200,
-                    reason = "queued",
-                    delivery_id,
-                    message_id,
-                    correlation_id,
-                    secret,
-                    body_size_bytes,
-                    message_size_bytes,
-                    "delivery queued"
-                );
-                reply(200)
-            }
-            unconfirmed => {
-                let error = unconfirmed.map_or_else(anyhow::Error::from, |_| anyhow::anyhow!("SQS gave no message id"));
-                tracing::error!(
-                    status = 503,
-                    reason = "queue_failed",
-                    delivery_id,
-                    correlation_id,
-                    body_size_bytes,
-                    message_size_bytes,
-                    "delivery could not be queued: {error:#}"
-                );
-                reply(503)
+                Outcome::Refused { status, reason, detail: refusal.to_string() }
             }
         }
     }
+
+    /// Decides with the known secrets, and once more with newer ones if the signature matches none of those.
+    async fn admit(
+        &self,
+        call: &Call,
+        urls: &TargetUrls,
+        now_ms: i64,
+        record: &mut Record,
+    ) -> Result<Envelope, Refusal> {
+        let headers: Vec<(&str, &[u8])> =
+            call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let queries: Vec<&str> = call.query.as_deref().into_iter().collect();
+        let request = Request { method: &call.method, headers: &headers, body: &call.body, queries: &queries };
+        record.correlation_id = request.correlation_id().map(str::to_owned);
+        record.trace_id = request.trace_id().map(str::to_owned);
+        let admit = |keys: &Keys| admit(&request, keys, urls, now_ms);
+        let (keys, problem) = self.secrets.known();
+        record.secrets_problem = problem;
+        match admit(&keys) {
+            Err(Refusal::SignatureMismatch) if self.secrets.may_try(now_ms) => {
+                self.secrets.read_again(now_ms).await;
+                let (keys, problem) = self.secrets.known();
+                record.secrets_problem = problem;
+                admit(&keys)
+            }
+            decided => decided,
+        }
+    }
+
+    async fn send(&self, envelope: &Envelope, record: &mut Record) -> Outcome {
+        let message = envelope.encode();
+        let md5 = data_encoding::HEXLOWER.encode(&Md5::digest(&message));
+        record.delivery_id = Some(envelope.id());
+        record.signature_version = Some(envelope.signature_version().to_string());
+        record.secret = Some(envelope.matched_secret());
+        record.message_size_bytes = Some(message.len());
+        let began = Instant::now();
+        let sent = self.queue.send_message().queue_url(&self.queue_url).message_body(message).send().await;
+        record.queue_time_ms = Some(millis(began));
+        match sent {
+            // Only what names the message and has seen the same bytes says that SQS has it.
+            Ok(sent) if sent.message_id().is_some() && sent.md5_of_message_body() == Some(md5.as_str()) => {
+                record.message_id = sent.message_id;
+                Outcome::Queued
+            }
+            Ok(_) => failed(503, "queue_unconfirmed", "SQS answered without the message's id and its MD5"),
+            Err(error) => failed(503, "queue_failed", format_args!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+}
+
+fn failed(status: u16, reason: &'static str, detail: impl std::fmt::Display) -> Outcome {
+    Outcome::Failed { status, reason, detail: detail.to_string() }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The same sentence for every cause, so that a caller learns nothing.

@@ -1,40 +1,24 @@
-//! The Lambda function: reads the environment and the clock, builds the SQS client, and answers gateway events.
+//! The Lambda function: reads the environment and the clock, opens the door, and answers gateway events.
 
-use std::time::{Duration, SystemTime};
+use std::io::Write;
+use std::time::SystemTime;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use lambda_http::lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use lambda_http::request::LambdaRequest;
-use validator_lambda::{Config, Door};
+use validator_lambda::{Answer, Config, Door, sdk};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
-    let door = &Door::new(Config::from_env()?, queue().await);
+    let config = Config::from_env()?;
+    let aws = sdk(&config).await?;
+    let door = &Door::open(config, &aws, now_ms()?).await?;
     run(service_fn(async move |event: LambdaEvent<LambdaRequest>| {
-        Ok::<_, Error>(door.answer(event.payload, now_ms()?).await)
+        let Answer { response, record } = door.answer(event, now_ms()?).await;
+        // A log that cannot be written must not cost a delivery that is already queued.
+        let _ = writeln!(std::io::stdout(), "{record}");
+        Ok::<_, Error>(response)
     }))
     .await
-}
-
-/// The SQS client. HubSpot hangs up after 5 seconds, so both attempts together end before 4, the answer included.
-async fn queue() -> aws_sdk_sqs::Client {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_millis(1_700))
-        .operation_timeout(Duration::from_millis(3_600))
-        .build();
-    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(2))
-        .load()
-        .await;
-    aws_sdk_sqs::Client::new(&config)
 }
 
 /// Epoch milliseconds UTC.
