@@ -1,52 +1,269 @@
 //! API Gateway's events, as the request that HubSpot made.
 //!
-//! `lambda_http`'s own request is built around the `Host` and `X-Forwarded-Proto` headers, which the caller writes, and
-//! keeps only one of a doubled header. So the event is read as it is.
+//! HubSpot signs the URL that it called. Where `WEBHOOK_URLS` does not name it, it is rebuilt from what the gateway itself
+//! knows (`requestContext`), never from `Host` or `X-Forwarded-*`, which the caller writes:
+//!
+//! | shape | domain | path | query |
+//! | --- | --- | --- | --- |
+//! | REST API, any stage | `requestContext.domainName` | `requestContext.path`: stage and base path are in it as called, escapes too | in decoded parts: see below |
+//! | HTTP API, payload 2.0, `$default` | same | `requestContext.http.path`, decoded by the gateway, so escaped again | `rawQueryString`, as called |
+//! | the same, named stage | same | the same; the stage is in it, as called | same |
+//! | the same, named stage, custom domain | same | the stage is in it although nobody called it, so both are tried | same |
+//! | the same, custom domain with an API mapping | same | the mapping is left out: `WEBHOOK_URLS` | same |
+//! | HTTP API, payload 1.0 | same | `path` has the mapping; `requestContext.path` is tried as well | as a REST API |
+//! | a CDN in front of any of them | the gateway's own | what the CDN asked for: `WEBHOOK_URLS` | same |
+//!
+//! A REST API takes the query apart, decodes it, and promises no order. Here each part is escaped as RFC 3986 (2.3) has it;
+//! how the 12 characters of HubSpot's table were written does not matter to a v3 signature. Of up to [`MAX_PERMUTED`] parts
+//! every order is a candidate and the signature decides. More parts, a space that was sent as `+`, and a name without `=`
+//! need `WEBHOOK_URLS` with the query in it.
+//!
+//! A body is the text of the event, or base64 of its bytes: an HTTP API decides by the content type, a REST API by its
+//! `binaryMediaTypes`, without which bytes that are not UTF-8 arrive replaced and no signature matches.
+//!
+//! Sources: "Create AWS Lambda proxy integrations for HTTP APIs" (payloads 1.0 and 2.0, what `rawPath` leaves out, headers
+//! joined by commas) and "Content type conversions" in the API Gateway Developer Guide; events recorded by others: gist
+//! GREsau/444c7d4d0bb9e8c82dd1a585931028bd and localstack #12296 (paths of REST APIs), powertools-lambda-python #621 and
+//! serverless-express #465 (stages of HTTP APIs), middleapi/standard-server #93 (which paths are decoded),
+//! aws-lambda-rust-runtime #543 and ministack #1035 (which queries), ministack #766 and #767 (which bodies are base64).
+//!
+//! The event is read here and not by `aws_lambda_events`, which reads the query and the headers into hash maps (the order is
+//! another in each run, and of a header in two cases of its name one is lost), refuses the whole event for one character in
+//! a header that is none of ours, and panics on base64 that is none and on a query parameter without a value.
 
-use lambda_http::Body;
-use lambda_http::http::HeaderMap;
-use lambda_http::request::LambdaRequest;
+use std::fmt::{self, Write};
+use std::marker::PhantomData;
 
-/// One request as the gateway received it.
-pub(crate) struct Call {
-    pub(crate) method: String,
-    /// The URL by the gateway's own account, without the query: its `requestContext`, which no caller can forge.
-    pub(crate) url: Option<String>,
-    pub(crate) query: Option<String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
+use data_encoding::BASE64;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// So many query parameters are tried in every order: 4 parts have 24 orders.
+const MAX_PERMUTED: usize = 4;
+/// What RFC 3986 (2.3) never escapes, beside letters and digits.
+const UNRESERVED: &str = "-._~";
+/// What a path holds literally, beside letters and digits: RFC 3986 (3.3).
+const PATH_LITERALS: &str = "-._~!$&'()*+,;=:@/";
+
+/// What the Lambda runtime hands over. Reading it succeeds whatever it is, so that everything gets an answer and a line in
+/// the log.
+#[derive(Debug)]
+pub struct Event(Option<Call>);
+
+impl Event {
+    /// The request in it; none if the event is from no REST API and no HTTP API.
+    pub(crate) fn into_call(self) -> Option<Call> {
+        self.0
+    }
 }
 
-impl Call {
-    /// Reads an event of a REST API (payload 1.0) or an HTTP API (payload 2.0); other events are none of ours.
-    pub(crate) fn read(event: LambdaRequest) -> Option<Self> {
-        let (method, domain, path, query, headers, body, base64) = match event {
-            LambdaRequest::ApiGatewayV1(event) => {
-                // A REST API hands over its query taken apart and without its order: two parameters or more are
-                // only exact in `WEBHOOK_URLS`.
-                let several = !event.multi_value_query_string_parameters.is_empty();
-                let query =
-                    if several { event.multi_value_query_string_parameters } else { event.query_string_parameters };
-                let several = !event.multi_value_headers.is_empty();
-                let headers = if several { event.multi_value_headers } else { event.headers };
-                let (query, context) = (Some(query.to_query_string()), event.request_context);
-                let (body, base64) = (event.body, event.is_base64_encoded);
-                (event.http_method, context.domain_name, context.path, query, headers, body, base64)
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str::<Payload>(event.get()).ok().and_then(Payload::into_call)))
+    }
+}
+
+/// One request as the gateway received it.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: String,
+    /// The URLs, without the query, that HubSpot may have called by the gateway's own account.
+    pub(crate) urls: Vec<String>,
+    /// The spellings that the query may have had; none if there was no query.
+    pub(crate) queries: Vec<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// What the gateway kept to itself, for whoever looks into the log for why no signature matches.
+    pub(crate) hint: Option<&'static str>,
+}
+
+/// The part of an event that is read; everything else in it may be as it likes.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    version: Option<String>,
+    http_method: Option<String>,
+    path: Option<String>,
+    raw_path: Option<String>,
+    raw_query_string: Option<String>,
+    query_string_parameters: Option<Pairs<String>>,
+    multi_value_query_string_parameters: Option<Pairs<Vec<String>>>,
+    headers: Option<Pairs<String>>,
+    multi_value_headers: Option<Pairs<Vec<String>>>,
+    request_context: Context,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    api_id: Option<String>,
+    domain_name: Option<String>,
+    stage: Option<String>,
+    /// Only events of API Gateway with payload 1.0 have it.
+    http_method: Option<String>,
+    path: Option<String>,
+    /// Only events with payload 2.0 have it.
+    http: Option<Http>,
+}
+
+#[derive(serde::Deserialize)]
+struct Http {
+    method: String,
+    path: Option<String>,
+}
+
+impl Payload {
+    fn into_call(self) -> Option<Call> {
+        let Context { api_id, domain_name, stage, http_method, path, http } = self.request_context;
+        let (method, paths, parts, headers) = match (http, http_method) {
+            (Some(http), _) => {
+                let headers = self.headers.map(|headers| headers.0).unwrap_or_default();
+                (http.method, [http.path.or(self.raw_path), None], None, headers)
             }
-            LambdaRequest::ApiGatewayV2(event) => {
-                let context = event.request_context;
-                let (body, base64) = (event.body, event.is_base64_encoded);
-                let path = context.http.path.or(event.raw_path);
-                (context.http.method, context.domain_name, path, event.raw_query_string, event.headers, body, base64)
+            (None, Some(_)) => {
+                let parts = flattened(self.multi_value_query_string_parameters, self.query_string_parameters);
+                let headers = flattened(self.multi_value_headers, self.headers);
+                // A REST API's own `path` lacks the stage.
+                let mapped = self.path.filter(|_| self.version.is_some());
+                (self.http_method?, [path, mapped], Some(parts), headers)
             }
-            _ => return None,
+            (None, None) => return None,
         };
-        Some(Self {
-            method: method.to_string(),
-            url: domain.zip(path).map(|(domain, path)| format!("https://{domain}{path}")),
-            query: query.filter(|query| !query.is_empty()),
-            headers,
-            body: body.map_or(Body::Empty, |body| Body::from_maybe_encoded(base64, &body)),
-        })
+        let own_domain = api_id
+            .zip(domain_name.as_ref())
+            .is_some_and(|(api, domain)| domain.strip_prefix(api.as_str()).is_some_and(|rest| rest.starts_with('.')));
+        let mut paths: Vec<String> = paths.into_iter().flatten().collect();
+        if self.version.is_some() {
+            paths = paths.iter().map(|path| escaped(path, PATH_LITERALS)).collect();
+            if let Some(stage) = stage.filter(|_| !own_domain) {
+                let rest = |path: &String| path.strip_prefix('/')?.strip_prefix(stage.as_str()).map(str::to_owned);
+                let unstaged: Vec<_> = paths.iter().filter_map(rest).filter(|rest| rest.starts_with('/')).collect();
+                paths.extend(unstaged);
+            }
+        }
+        let mut urls = Vec::new();
+        for url in domain_name.iter().flat_map(|domain| paths.iter().map(move |path| format!("https://{domain}{path}")))
+        {
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+        let encoded = self.is_base64_encoded.unwrap_or_default();
+        let text = self.body.unwrap_or_default();
+        let hint = if parts.as_ref().is_some_and(|parts| parts.len() > MAX_PERMUTED) {
+            Some("this API tells no order of so many query parameters: put the URL with its query into WEBHOOK_URLS")
+        } else if parts.is_none() && !own_domain {
+            Some("an HTTP API does not tell the API mapping of a custom domain: put the URL into WEBHOOK_URLS")
+        } else if !encoded && text.contains(char::REPLACEMENT_CHARACTER) {
+            Some("the body came as text and was not UTF-8: set the API's binaryMediaTypes to */*")
+        } else {
+            None
+        };
+        let queries = match parts {
+            Some(parts) => spellings(&parts),
+            None => self.raw_query_string.into_iter().filter(|query| !query.is_empty()).collect(),
+        };
+        let body = if encoded { BASE64.decode(text.as_bytes()).ok()? } else { text.into_bytes() };
+        Some(Call { method, urls, queries, headers, body, hint })
+    }
+}
+
+/// The query strings that these parameters may have come from, the one in their own order first.
+fn spellings(parameters: &[(String, String)]) -> Vec<String> {
+    let part =
+        |(name, value): &(String, String)| format!("{}={}", escaped(name, UNRESERVED), escaped(value, UNRESERVED));
+    let parts: Vec<String> = parameters.iter().map(part).collect();
+    match parts.len() {
+        0 => Vec::new(),
+        1..=MAX_PERMUTED => orders(&parts).iter().map(|order| order.join("&")).collect(),
+        _ => vec![parts.join("&")],
+    }
+}
+
+/// Every order of the parts, their own first.
+fn orders(parts: &[String]) -> Vec<Vec<&str>> {
+    parts.iter().fold(vec![Vec::new()], |orders, part| {
+        let places = orders.iter().flat_map(|order| (0..=order.len()).rev().map(move |at| (order, at)));
+        places.map(|(order, at)| [&order[..at], &[part.as_str()], &order[at..]].concat()).collect()
+    })
+}
+
+/// Percent-encodes everything but letters, digits and `literals`: RFC 3986 (2.1).
+fn escaped(text: &str, literals: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || literals.as_bytes().contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            write!(escaped, "%{byte:02X}").expect("a String takes everything");
+        }
+        escaped
+    })
+}
+
+/// The list with every value, else the one with one value a name.
+fn flattened(several: Option<Pairs<Vec<String>>>, single: Option<Pairs<String>>) -> Vec<(String, String)> {
+    match several.filter(|several| !several.0.is_empty()) {
+        Some(several) => {
+            let flat =
+                |(name, values): (String, Vec<String>)| values.into_iter().map(move |value| (name.clone(), value));
+            several.0.into_iter().flat_map(flat).collect()
+        }
+        None => single.map(|single| single.0).unwrap_or_default(),
+    }
+}
+
+/// The entries of a JSON object, in their order and with every repeated name.
+struct Pairs<V>(Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
+    }
+}
+
+struct PairsVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
+    type Value = Pairs<V>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Pairs<V>, M::Error> {
+        let mut pairs = Vec::with_capacity(object.size_hint().unwrap_or_default());
+        while let Some(pair) = object.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_query_is_put_together_in_every_order() {
+        assert_eq!(spellings(&[]), [""; 0]);
+        assert_eq!(
+            spellings(&pairs(&[("q", "a b+c&ü=/~"), ("", "")])),
+            ["q=a%20b%2Bc%26%C3%BC%3D%2F~&=", "=&q=a%20b%2Bc%26%C3%BC%3D%2F~"]
+        );
+        let four = spellings(&pairs(&[("a", "1"), ("b", "2"), ("a", "3"), ("d", "4")]));
+        assert_eq!((four.len(), four[0].as_str()), (24, "a=1&b=2&a=3&d=4"));
+        let mut different = four.clone();
+        different.sort();
+        different.dedup();
+        assert_eq!(different.len(), 24);
+        let five = pairs(&[("e", "1"), ("d", "2"), ("c", "3"), ("b", "4"), ("a", "5")]);
+        assert_eq!(spellings(&five), ["e=1&d=2&c=3&b=4&a=5"]);
     }
 }

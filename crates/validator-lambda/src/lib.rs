@@ -4,6 +4,7 @@ mod aws;
 mod config;
 mod gateway;
 mod record;
+mod reply;
 mod secrets;
 
 use std::sync::Arc;
@@ -14,18 +15,16 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use hubspot_webhook::door::{Keys, Refusal, Request, TargetUrls, admit};
 use hubspot_webhook::envelope::Envelope;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyResponse;
-use lambda_http::http::HeaderValue;
-use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
-use lambda_http::lambda_runtime::LambdaEvent;
-use lambda_http::request::LambdaRequest;
+use lambda_runtime::LambdaEvent;
 use md5::{Digest, Md5};
 
 pub use crate::aws::sdk;
 pub use crate::config::Config;
 use crate::gateway::Call;
+pub use crate::gateway::Event;
 use crate::record::Outcome;
 pub use crate::record::Record;
+pub use crate::reply::Reply;
 use crate::secrets::Secrets;
 
 /// HubSpot hangs up after 5 seconds; whatever happens it is answered before, the gateway's part included.
@@ -45,7 +44,7 @@ pub struct Door {
 #[derive(Debug)]
 pub struct Answer {
     /// For the gateway.
-    pub response: ApiGatewayProxyResponse,
+    pub reply: Reply,
     /// For stdout, as one line.
     pub record: Record,
 }
@@ -63,7 +62,7 @@ impl Door {
 
     /// Answers one gateway event, received at `now_ms` (epoch milliseconds UTC), within 4 seconds. 200 says that SQS has
     /// the delivery. Any failure of ours is a 500 or 503, after which HubSpot tries again.
-    pub async fn answer(&self, event: LambdaEvent<LambdaRequest>, now_ms: i64) -> Answer {
+    pub async fn answer(&self, event: LambdaEvent<Event>, now_ms: i64) -> Answer {
         let began = Instant::now();
         let LambdaEvent { payload, context } = event;
         let is_cold_start = !self.has_answered.swap(true, Ordering::Relaxed);
@@ -71,16 +70,16 @@ impl Door {
         let outcome = tokio::time::timeout(ANSWER_WITHIN, self.decide(payload, now_ms, &mut record)).await;
         let outcome = outcome.unwrap_or_else(|_| failed(503, "too_slow", "there was no time left"));
         record.end(outcome, millis(began));
-        Answer { response: reply(record.status), record }
+        Answer { reply: Reply::with(record.status), record }
     }
 
-    async fn decide(&self, event: LambdaRequest, now_ms: i64, record: &mut Record) -> Outcome {
-        let Some(call) = Call::read(event) else {
+    async fn decide(&self, event: Event, now_ms: i64, record: &mut Record) -> Outcome {
+        let Some(call) = event.into_call() else {
             return failed(500, "not_a_gateway_event", "the event is from no API Gateway");
         };
         record.body_size_bytes = call.body.len();
-        let built = call.url.as_deref().map(|url| TargetUrls::new([url]));
-        let Some(urls) = self.urls.as_ref().or(built.as_ref().and_then(|built| built.as_ref().ok())) else {
+        let built = TargetUrls::new(&call.urls).ok();
+        let Some(urls) = self.urls.as_ref().or(built.as_ref()) else {
             return failed(500, "target_url_unknown", "the gateway gave no URL; set WEBHOOK_URLS");
         };
         if self.secrets.is_aged(now_ms) {
@@ -91,7 +90,9 @@ impl Door {
             Ok(envelope) => self.send(&envelope, record).await,
             Err(refusal) => {
                 let (status, reason) = (refusal.status(), refusal.reason());
-                Outcome::Refused { status, reason, detail: refusal.to_string() }
+                let hint = call.hint.filter(|_| refusal == Refusal::SignatureMismatch);
+                let detail = hint.map_or_else(|| refusal.to_string(), |hint| format!("{refusal}; {hint}"));
+                Outcome::Refused { status, reason, detail }
             }
         }
     }
@@ -106,7 +107,7 @@ impl Door {
     ) -> Result<Envelope, Refusal> {
         let headers: Vec<(&str, &[u8])> =
             call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let queries: Vec<&str> = call.query.as_deref().into_iter().collect();
+        let queries: Vec<&str> = call.queries.iter().map(String::as_str).collect();
         let request = Request { method: &call.method, headers: &headers, body: &call.body, queries: &queries };
         record.correlation_id = request.correlation_id().map(str::to_owned);
         record.trace_id = request.trace_id().map(str::to_owned);
@@ -152,24 +153,4 @@ fn failed(status: u16, reason: &'static str, detail: impl std::fmt::Display) -> 
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The same sentence for every cause, so that a caller learns nothing.
-fn reply(status: u16) -> ApiGatewayProxyResponse {
-    let sentence = match status {
-        200 => "Accepted.",
-        401 => "Not accepted.",
-        405 => "Only POST is answered here.",
-        413 => "The delivery is too large.",
-        415 => "Only JSON is taken here.",
-        _ => "Not available now; please try again.",
-    };
-    let mut response = ApiGatewayProxyResponse::default();
-    response.status_code = status.into();
-    response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if status == 405 {
-        response.headers.insert(ALLOW, HeaderValue::from_static("POST"));
-    }
-    response.body = Some(sentence.into());
-    response
 }

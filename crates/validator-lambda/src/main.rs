@@ -3,20 +3,19 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use lambda_http::lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use lambda_http::request::LambdaRequest;
-use validator_lambda::{Answer, Config, Door, sdk};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use validator_lambda::{Answer, Config, Door, Event, sdk};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = sdk(&config).await?;
     let door = &Door::open(config, &aws, now_ms()?).await?;
-    run(service_fn(async move |event: LambdaEvent<LambdaRequest>| {
-        let Answer { response, record } = door.answer(event, now_ms()?).await;
+    run(service_fn(async move |event: LambdaEvent<Event>| {
+        let Answer { reply, record } = door.answer(event, now_ms()?).await;
         // A log that cannot be written must not cost a delivery that is already queued.
         let _ = writeln!(std::io::stdout(), "{record}");
-        Ok::<_, Error>(response)
+        Ok::<_, Error>(reply)
     }))
     .await
 }

@@ -10,7 +10,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::Credentials;
-use lambda_http::lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::{Context, LambdaEvent};
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use validator_lambda::{Config, Door};
@@ -51,7 +51,7 @@ pub(crate) struct Aws {
 /// What the door said and logged.
 pub(crate) struct Seen {
     pub(crate) status: i64,
-    pub(crate) body: String,
+    pub(crate) body: &'static str,
     pub(crate) record: Value,
     pub(crate) line: String,
 }
@@ -120,6 +120,12 @@ impl Aws {
         services.requests.iter().filter(|(asked, _)| asked == operation).map(|(_, body)| body.clone()).collect()
     }
 
+    /// The bodies of the messages that SQS was given since they were asked for the last time.
+    pub(crate) fn take_messages(&self) -> Vec<String> {
+        let requests = std::mem::take(&mut self.services.lock().expect("nobody panicked").requests);
+        requests.iter().filter_map(|(_, body)| body["MessageBody"].as_str().map(str::to_owned)).collect()
+    }
+
     /// The messages that SQS was given.
     pub(crate) fn messages(&self) -> Vec<Value> {
         self.requests("AmazonSQS.SendMessage")
@@ -186,8 +192,8 @@ pub(crate) async fn ask(door: &Door, event: Value, now_ms: i64) -> Seen {
         assert!(!line.contains(private), "{line}");
     }
     Seen {
-        status: answer.response.status_code,
-        body: String::from_utf8_lossy(&answer.response.body.expect("every answer has a sentence")).into_owned(),
+        status: answer.reply.status().into(),
+        body: answer.reply.body(),
         record: serde_json::from_str(&line).expect("a line of JSON"),
         line,
     }
