@@ -142,11 +142,11 @@ fn metrics(record: &Value) -> Vec<(String, Value, String)> {
     let directives = record["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
     let told = directives.iter().map(|directive| {
         assert_eq!(directive["Namespace"], "ClosingBell");
-        let sets = directive["Dimensions"].as_array().unwrap();
-        for dimension in sets.iter().flat_map(|set| set.as_array().unwrap()) {
-            assert!(record[dimension.as_str().unwrap()].is_string(), "{dimension} is no member");
+        let sets = directive["Dimensions"].as_array().expect("a list");
+        for dimension in sets.iter().flat_map(|set| set.as_array().expect("a list")) {
+            assert!(record[dimension.as_str().expect("a name")].is_string(), "{dimension} is no member");
         }
-        let name = directive["Metrics"][0]["Name"].as_str().unwrap();
+        let name = directive["Metrics"][0]["Name"].as_str().expect("a name");
         (name.to_owned(), record[name].clone(), directive["Dimensions"].to_string())
     });
     told.collect()
