@@ -6,6 +6,7 @@
 
 mod checks;
 mod machine;
+mod package;
 mod services;
 mod soak;
 mod steps;
@@ -25,7 +26,9 @@ Usage: cargo xtask <TASK>
   test --system [FILTER…]    the heavier tests: the demo's mails in a real browser
   soak [--rounds N] [--seed S]
                              long searches, by hand: N rounds beginning with seed S
-  check                      formatting, lints, docs, and the rules of the house
+  check                      formatting, lints, docs, the rules of the house, and what may be built from
+  package [--arm64]          build the Lambda's zip, for x86_64 or on an arm64 machine for that, and
+                             hold its size against the budget
 
 Exit code: 0 done; 1 failed; 2 wrong usage; a failed test run passes on cargo's own.
 ";
@@ -37,6 +40,7 @@ enum Task {
     Test { system: bool, filters: Vec<String> },
     Soak(soak::Search),
     Check,
+    Package(package::Architecture),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Task::Test { system: true, filters } => system::run(&filters),
         Task::Soak(search) => soak::run(&search),
         Task::Check => checks::run(),
+        Task::Package(architecture) => package::run(architecture),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,6 +80,11 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         "check" => match rest.first() {
             None => Ok(Task::Check),
             Some(argument) => Err(format!("`check` takes no arguments, and `{argument}` is one")),
+        },
+        "package" => match rest {
+            [] => Ok(Task::Package(package::Architecture::X86_64)),
+            [option] if option == "--arm64" => Ok(Task::Package(package::Architecture::Arm64)),
+            _ => Err(format!("`package` takes `--arm64` or nothing, not `{}`", rest.join(" "))),
         },
         _ => Err(format!("there is no task `{task}`")),
     }
@@ -125,6 +135,8 @@ mod tests {
             Ok(Task::Soak(soak::Search { rounds: Some(40), seed: Some(7) }))
         );
         assert_eq!(parsed("check"), Ok(Task::Check));
+        assert_eq!(parsed("package"), Ok(Task::Package(package::Architecture::X86_64)));
+        assert_eq!(parsed("package --arm64"), Ok(Task::Package(package::Architecture::Arm64)));
     }
 
     #[test]
@@ -134,6 +146,7 @@ mod tests {
             ("bench", "there is no task `bench`"),
             ("test --sytem", "`test` has no option `--sytem`"),
             ("check fmt", "`check` takes no arguments, and `fmt` is one"),
+            ("package --x86", "`package` takes `--arm64` or nothing, not `--x86`"),
             ("soak --rounds", "`--rounds` needs a whole number after it"),
             ("soak --seed -1", "`--seed` needs a whole number after it"),
             ("soak 40", "`soak` has no option `40`"),
