@@ -76,6 +76,6 @@ fn collect_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// does, and a check says the same tomorrow.
 fn deny(manifest: &str, rules: &str) -> Result<()> {
     let mut deny = cargo(&["deny", "--locked", "--manifest-path", manifest, "--config", rules]);
-    deny.args(["check", "--hide-inclusion-graph", "--deny", "warnings", "bans", "licenses", "sources"]);
+    deny.args(["check", "--deny", "warnings", "bans", "licenses", "sources"]);
     succeed(tools()?.lend(&mut deny)?).with_context(|| format!("{rules} forbids it, and says what to do instead"))
 }
