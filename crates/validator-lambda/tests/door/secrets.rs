@@ -13,12 +13,12 @@ const MINUTE_MS: i64 = 60_000;
 
 /// A delivery that is signed with this secret at this time.
 fn delivery(secret: &str, now_ms: i64) -> Value {
-    let mut event: Value =
-        serde_json::from_str(include_str!("../../../../tests/payloads/gateway/rest_v1.json")).unwrap();
+    let mut event: Value = serde_json::from_str(include_str!("../../../../tests/payloads/gateway/rest_v1.json"))
+        .expect("a recorded event");
     let url = "https://k3x9qw71zb.execute-api.eu-central-1.amazonaws.com/prod/webhooks/hubspot";
-    let body = event["body"].as_str().unwrap().as_bytes();
+    let body = event["body"].as_str().expect("a body").as_bytes();
     let timestamp = now_ms.to_string();
-    let signature = sign_v3(&Secret::new(secret).unwrap(), "POST", url, body, &timestamp);
+    let signature = sign_v3(&Secret::new(secret).expect("it is not empty"), "POST", url, body, &timestamp);
     event["multiValueHeaders"]["X-HubSpot-Signature-v3"] = json!([signature]);
     event["multiValueHeaders"]["X-HubSpot-Request-Timestamp"] = json!([timestamp]);
     event
