@@ -25,6 +25,7 @@ pub use crate::sender::{Outcome, Sender, SignatureHeaders};
 mod account;
 mod api;
 mod clock;
+pub mod conformance;
 mod counters;
 mod events;
 pub mod faults;

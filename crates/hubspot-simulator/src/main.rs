@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use hubspot_simulator::conformance::{Kit, Target};
 use hubspot_simulator::faults::{CATALOGUE, Dose};
 use hubspot_simulator::story::{self, Pause};
-use hubspot_simulator::{Fault, Settings, Simulator};
+use hubspot_simulator::{Clock, Fault, Settings, Simulator};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,6 +54,27 @@ enum Command {
     },
     /// List the faults that can be asked for.
     Faults,
+    /// Try every delivery that a webhook endpoint must accept, and every request that it must refuse.
+    ///
+    /// Posts some 240 requests to the endpoint and prints what came of them. 2xx is accepted, 4xx is refused; everything
+    /// else fails: 3xx and 5xx, no answer within 5 s, a dropped connection. Exit code 0: all pass; 1: cases fail, and the
+    /// end of the table names them; 2: wrong usage.
+    ///
+    /// What the endpoint accepts stays behind it: some 80 test deliveries, of deals 999999999 and up in portal 999999999.
+    Conformance {
+        /// The endpoint, without a query.
+        #[arg(long, value_name = "URL")]
+        target: Target,
+        /// The app's client secret that the endpoint knows.
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        secret: String,
+        /// The URL that HubSpot calls, where a proxy before the endpoint changes it; the target's if not given.
+        #[arg(long, value_name = "URL")]
+        signed_url: Option<Target>,
+        /// Print the results as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +146,17 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     };
     match command {
+        Command::Conformance { target, secret, signed_url, json } => {
+            let kit = Kit::new(target, signed_url, secret, Clock::System)?;
+            let report = tokio::select! {
+                report = kit.run() => report?,
+                () = ended => anyhow::bail!("interrupted"),
+            };
+            print(&if json { serde_json::to_string(&report)? } else { report.to_string() });
+            if report.failed > 0 {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Faults => print(&faults_help()),
         Command::Serve { setup } => {
             let settings = setup.settings();
