@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the programs as they are built, run in an environment that holds nothing else.
 
+mod conformance;
 mod day;
 mod figures;
 mod local;
@@ -11,6 +12,7 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+pub use self::conformance::failing_cases;
 pub use self::day::Day;
 pub use self::figures::{Figures, Sums};
 pub use self::local::{Local, now_ms, secret, signal, status};

@@ -1,6 +1,8 @@
-//! What AWS puts around the Lambda: API Gateway's front for a REST API, and the Runtime API that the function polls.
+//! What AWS puts around the Lambda: API Gateway's front for a REST API or an HTTP API, and the Runtime API that the function
+//! polls.
 //!
-//! Sources: "Input format of a Lambda function for proxy integration" (API Gateway), "Using the Lambda runtime API".
+//! Sources: "Input format of a Lambda function for proxy integration" and "Working with AWS Lambda proxy integrations for
+//! HTTP APIs" (API Gateway), "Using the Lambda runtime API".
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,9 +13,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use data_encoding::BASE64;
 use end_to_end::command;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -36,6 +39,15 @@ pub(crate) const DOMAIN: &str = "k3x9qw71zb.execute-api.eu-central-1.amazonaws.c
 /// The path of the webhook, with the stage before it.
 pub(crate) const PATH: &str = "/prod/webhooks/hubspot";
 
+/// Which of its two kinds of events the gateway makes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Api {
+    /// Payload 1.0: the query taken apart, every header as a list, and the body as text.
+    Rest,
+    /// Payload 2.0: the query as it came, headers of one name joined with commas, and the body in base64 where it is no text.
+    Http,
+}
+
 /// A gateway with its functions. All end with this value.
 pub(crate) struct Gateway {
     front: SocketAddr,
@@ -53,14 +65,15 @@ struct Aws {
     invoked: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
     /// Who waits for the answer to which invocation; an error of the function is no answer.
     waiting: Mutex<HashMap<String, oneshot::Sender<Option<Value>>>>,
+    api: Api,
 }
 
 impl Gateway {
     /// Starts the gateway and its functions. With `told_its_url` they have the front's address in `WEBHOOK_URLS`; without
     /// they go by what the gateway says of itself.
-    pub(crate) async fn start(told_its_url: bool, log: &FilePath, variables: &[(&str, String)]) -> Self {
+    pub(crate) async fn start(api: Api, told_its_url: bool, log: &FilePath, variables: &[(&str, String)]) -> Self {
         let (invoke, invoked) = mpsc::unbounded_channel();
-        let aws = Arc::new(Aws { invoke, invoked: invoked.into(), waiting: Mutex::default() });
+        let aws = Arc::new(Aws { invoke, invoked: invoked.into(), waiting: Mutex::default(), api });
         let runtime_api = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
@@ -134,7 +147,10 @@ async fn call(State(aws): State<Arc<Aws>>, request: Request<axum::body::Body>) -
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let id = format!("{:032x}", fastrand::u128(..));
-    let event = event(&id, &head.method, &head.uri, &head.headers, &body);
+    let event = match aws.api {
+        Api::Rest => rest_event(&id, &head.method, &head.uri, &head.headers, &body),
+        Api::Http => http_event(&id, &head.method, &head.uri, &head.headers, &body),
+    };
     let (caller, answer) = oneshot::channel();
     aws.waiting.lock().unwrap().insert(id.clone(), caller);
     aws.invoke.send(Invocation { id, event }).unwrap();
@@ -151,22 +167,42 @@ fn reply(answer: &Value) -> Response {
     (status, answer["body"].as_str().unwrap_or_default().to_owned()).into_response()
 }
 
-/// The event of a REST API (payload 1.0).
-fn event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
-    let (mut last, mut all) = (Map::new(), Map::<String, Value>::new());
-    for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        last.insert(name.to_string(), value.clone().into());
-        match all.entry(name.to_string()).or_insert_with(|| json!([])) {
-            Value::Array(values) => values.push(value.into()),
-            _ => unreachable!("only lists are put in"),
+/// The values of each name, in the order in which they came.
+fn grouped(pairs: impl Iterator<Item = (String, String)>) -> Vec<(String, Vec<String>)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, value) in pairs {
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((name, vec![value])),
         }
     }
+    groups
+}
+
+fn header_values(headers: &HeaderMap) -> Vec<(String, Vec<String>)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    grouped(headers.iter().map(|(name, value)| (name.to_string(), text(value))))
+}
+
+/// The event of a REST API (payload 1.0).
+fn rest_event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
+    let query = uri.query().unwrap_or_default();
+    let query = grouped(url::form_urlencoded::parse(query.as_bytes()).into_owned());
+    // The last of several values, and all of them; without any there is `null`.
+    let last = |groups: &[(String, Vec<String>)]| {
+        let last: Map<_, _> = groups.iter().map(|(name, values)| (name.clone(), json!(values.last()))).collect();
+        if last.is_empty() { Value::Null } else { last.into() }
+    };
+    let all = |groups: &[(String, Vec<String>)]| {
+        let all: Map<_, _> = groups.iter().map(|(name, values)| (name.clone(), json!(values))).collect();
+        if all.is_empty() { Value::Null } else { all.into() }
+    };
+    let headers = header_values(headers);
     let path = uri.path().strip_prefix("/prod").unwrap_or(uri.path());
     json!({
         "resource": path, "path": path, "httpMethod": method.as_str(),
-        "headers": last, "multiValueHeaders": all,
-        "queryStringParameters": null, "multiValueQueryStringParameters": null,
+        "headers": last(&headers), "multiValueHeaders": all(&headers),
+        "queryStringParameters": last(&query), "multiValueQueryStringParameters": all(&query),
         "pathParameters": null, "stageVariables": null,
         "requestContext": {
             "resourceId": "8f2k1m", "resourcePath": path, "httpMethod": method.as_str(), "path": uri.path(),
@@ -175,5 +211,26 @@ fn event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8])
         },
         // Without binary media types the gateway takes every body for text.
         "body": String::from_utf8_lossy(body), "isBase64Encoded": false,
+    })
+}
+
+/// The event of an HTTP API (payload 2.0), with a stage that has a name.
+fn http_event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
+    let joined: Map<_, _> =
+        header_values(headers).into_iter().map(|(name, values)| (name, values.join(",").into())).collect();
+    let text = str::from_utf8(body).ok();
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": uri.path(),
+        "rawQueryString": uri.query().unwrap_or_default(), "headers": joined,
+        "requestContext": {
+            "accountId": "111122223333", "apiId": "k3x9qw71zb", "domainName": DOMAIN, "domainPrefix": "k3x9qw71zb",
+            "http": {
+                "method": method.as_str(), "path": uri.path(), "protocol": "HTTP/1.1", "sourceIp": "203.0.113.40",
+                "userAgent": "",
+            },
+            "requestId": id, "routeKey": "$default", "stage": "prod", "time": "22/Nov/2026:20:00:00 +0000",
+            "timeEpoch": now().as_millisecond(),
+        },
+        "body": text.map_or_else(|| BASE64.encode(body), str::to_owned), "isBase64Encoded": text.is_none(),
     })
 }

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::gateway::{DOMAIN, Gateway, PATH};
+use crate::gateway::{Api, DOMAIN, Gateway, PATH};
 use crate::now;
 use crate::smtp_server::{SmtpServer, Taken};
 use crate::sqs::{self, Queues};
@@ -34,7 +34,7 @@ impl Chain {
         let (queues, folder) = (Queues::create().await, tempfile::tempdir().unwrap());
         let mut variables = sqs::variables();
         variables.extend([("QUEUE_URL", queues.url.clone()), ("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned())]);
-        let gateway = Gateway::start(told_its_url, &folder.path().join("lambda.log"), &variables).await;
+        let gateway = Gateway::start(Api::Rest, told_its_url, &folder.path().join("lambda.log"), &variables).await;
         let chain = Self { simulator, queues, gateway, smtp: SmtpServer::start(&[]).await, folder };
         let opening = chain.work(&[]).await;
         assert_eq!(opening["problems"], json!([]));

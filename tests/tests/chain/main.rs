@@ -2,8 +2,10 @@
 //! that misbehave; and processes that are killed.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
+mod conformance;
 mod crash;
 mod demo;
+mod doors;
 mod gateway;
 mod harness;
 mod killed;

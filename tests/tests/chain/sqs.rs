@@ -20,6 +20,8 @@ pub(crate) fn variables() -> Vec<(&'static str, String)> {
 
 impl Queues {
     pub(crate) async fn create() -> Self {
+        // A client wants one, though it speaks no TLS; another part of the test may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let name = format!("chain-{:016x}", fastrand::u64(..));
         let mut queues = Self { client, url: String::new(), dead_letter_url: String::new() };

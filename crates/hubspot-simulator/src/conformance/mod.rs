@@ -185,3 +185,24 @@ impl Kit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_2xx_accepts_and_only_4xx_refuses() {
+        for status in [200, 202, 204, 299] {
+            assert!(Expected::Accepted.is_met_by(Answer::Status(status)));
+            assert!(!Expected::Refused.is_met_by(Answer::Status(status)));
+        }
+        for status in [400, 401, 405, 499] {
+            assert!(!Expected::Accepted.is_met_by(Answer::Status(status)));
+            assert!(Expected::Refused.is_met_by(Answer::Status(status)));
+        }
+        let statuses = [199, 300, 302, 399, 500, 503].map(Answer::Status);
+        for neither in statuses.into_iter().chain([Answer::Silence, Answer::Dropped, Answer::NoConnection]) {
+            assert!(!Expected::Accepted.is_met_by(neither) && !Expected::Refused.is_met_by(neither), "{neither}");
+        }
+    }
+}
