@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command: progress on stderr, help on stdout")]
 
+mod bench;
 mod checks;
 mod machine;
 mod package;
@@ -26,6 +27,9 @@ Usage: cargo xtask <TASK>
   test --system [FILTER…]    the heavier tests: the demo's mails in a real browser
   soak [--rounds N] [--seed S]
                              long searches, by hand: N rounds beginning with seed S
+  bench door [--quick] [--json]
+                             measure the door beside a bare Lambda and a Node Lambda: start, latency, CPU, memory, size,
+                             signature checks; --quick does half as much
   check                      formatting, lints, docs, the rules of the house, and what may be built from
   package [--arm64]          build the Lambda's zip, for x86_64 or on an arm64 machine for that, and
                              hold its size against the budget
@@ -39,6 +43,7 @@ enum Task {
     Help,
     Test { system: bool, filters: Vec<String> },
     Soak(soak::Search),
+    Bench(bench::Door),
     Check,
     Package(package::Architecture),
 }
@@ -60,6 +65,7 @@ fn main() -> ExitCode {
         Task::Test { system: false, filters } => test::run(&filters),
         Task::Test { system: true, filters } => system::run(&filters),
         Task::Soak(search) => soak::run(&search),
+        Task::Bench(door) => bench::run(&door),
         Task::Check => checks::run(),
         Task::Package(architecture) => package::run(architecture),
     };
@@ -77,6 +83,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         "help" | "--help" | "-h" => Ok(Task::Help),
         "test" => parse_test(rest),
         "soak" => parse_soak(rest).map(Task::Soak),
+        "bench" => parse_bench(rest).map(Task::Bench),
         "check" => match rest.first() {
             None => Ok(Task::Check),
             Some(argument) => Err(format!("`check` takes no arguments, and `{argument}` is one")),
@@ -114,6 +121,24 @@ fn parse_soak(arguments: &[String]) -> Result<soak::Search, String> {
     Ok(search)
 }
 
+fn parse_bench(arguments: &[String]) -> Result<bench::Door, String> {
+    let Some((name, options)) = arguments.split_first() else {
+        return Err("`bench` needs to know what to measure".to_owned());
+    };
+    if name != "door" {
+        return Err(format!("there is no bench `{name}`"));
+    }
+    let mut door = bench::Door::default();
+    for option in options {
+        match option.as_str() {
+            "--quick" => door.quick = true,
+            "--json" => door.json = true,
+            _ => return Err(format!("`bench door` has no option `{option}`")),
+        }
+    }
+    Ok(door)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +159,9 @@ mod tests {
             parsed("soak --rounds 40 --seed 7"),
             Ok(Task::Soak(soak::Search { rounds: Some(40), seed: Some(7) }))
         );
+        assert_eq!(parsed("bench door"), Ok(Task::Bench(bench::Door::default())));
+        assert_eq!(parsed("bench door --quick"), Ok(Task::Bench(bench::Door { quick: true, json: false })));
+        assert_eq!(parsed("bench door --json --quick"), Ok(Task::Bench(bench::Door { quick: true, json: true })));
         assert_eq!(parsed("check"), Ok(Task::Check));
         assert_eq!(parsed("package"), Ok(Task::Package(package::Architecture::X86_64)));
         assert_eq!(parsed("package --arm64"), Ok(Task::Package(package::Architecture::Arm64)));
@@ -143,7 +171,11 @@ mod tests {
     fn wrong_usage_is_named() {
         for (line, problem) in [
             ("", "no task is named"),
-            ("bench", "there is no task `bench`"),
+            ("dance", "there is no task `dance`"),
+            ("bench", "`bench` needs to know what to measure"),
+            ("bench window", "there is no bench `window`"),
+            ("bench door --fast", "`bench door` has no option `--fast`"),
+            ("bench door 15", "`bench door` has no option `15`"),
             ("test --sytem", "`test` has no option `--sytem`"),
             ("check fmt", "`check` takes no arguments, and `fmt` is one"),
             ("package --x86", "`package` takes `--arm64` or nothing, not `--x86`"),
