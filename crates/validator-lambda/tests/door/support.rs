@@ -103,11 +103,13 @@ impl Aws {
         let given = |name: &str| variables.iter().find(|(given, _)| *given == name).map(|(_, value)| value.to_string());
         let config = Config::read(|name| given(name).or_else(|| environment(name))).expect("a right configuration");
         // Only a service that never answers is waited for as short as this.
-        let services = self.services.lock().expect("nobody panicked");
-        let is_silent = services.queue.iter().chain(&services.secrets).any(|says| matches!(says, Says::Nothing));
-        drop(services);
-        let patience = Duration::from_millis(if is_silent { 100 } else { 60_000 });
+        let patience = Duration::from_millis(if self.is_silent() { 100 } else { 60_000 });
         Door::open(config, &self.sdk(patience).await, NOW_MS).await
+    }
+
+    fn is_silent(&self) -> bool {
+        let services = self.services.lock().expect("nobody panicked");
+        services.queue.iter().chain(&services.secrets).any(|says| matches!(says, Says::Nothing))
     }
 
     pub(crate) async fn door(&self, variables: &[(&str, &str)]) -> Door {
