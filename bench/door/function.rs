@@ -155,9 +155,9 @@ impl Function {
         };
         match peer {
             Peer::Node => command.env("NODE_EXTRA_CA_CERTS", &workshop.authority.root),
-            _ => command
-                .env("AWS_CA_BUNDLE", &workshop.authority.roots)
-                .env("SSL_CERT_FILE", &workshop.authority.roots),
+            _ => {
+                command.env("AWS_CA_BUNDLE", &workshop.authority.roots).env("SSL_CERT_FILE", &workshop.authority.roots)
+            }
         };
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {peer}"))?;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::machine::{cargo, install, root, target};
-use crate::services::Python;
+use crate::services::test_python;
 use crate::steps::{Steps, succeed};
 
 /// The profile that ships. All that is written in Rust is measured in it.
@@ -33,7 +33,7 @@ pub(crate) fn run(door: &Door) -> Result<()> {
 
 fn run_steps(steps: &mut Steps, door: &Door) -> Result<()> {
     steps.step("tools", "Look for openssl, node and npm", tools)?;
-    let python = steps.step("Python", "Make the Python environment in target/test-python", Python::ready)?;
+    let python = steps.step("Python", "Make the Python environment in target/test-python", test_python)?;
     let node = steps.step("Node", "Make Node's function in target/bench-door/node", node_function)?;
     // One package at a time: together they would link each other's features.
     steps.step("door", "Build validator-lambda as it ships", || build("validator-lambda"))?;

