@@ -67,7 +67,8 @@ impl Door {
 
 async fn receive(State(lock): State<Lock>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     let pairs: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let request = Request { method: "POST", headers: &pairs, body: &body, query: uri.query() };
+    let query = uri.query();
+    let request = Request { method: "POST", headers: &pairs, body: &body, queries: query.as_slice() };
     match admit(&request, &lock.keys, &lock.urls, NOW_MS) {
         Ok(_) => {
             let text = |(name, value): (&str, &[u8])| (name.to_owned(), String::from_utf8_lossy(value).into_owned());

@@ -166,7 +166,7 @@ async fn a_poison_message_holds_nothing_back() {
         let timestamp = at.to_string();
         let signature = sign_v3(&Secret::new("secret-of-somebody-else").unwrap(), "POST", url, body, &timestamp);
         let headers = [(SIGNATURE_V3_HEADER, signature.as_bytes()), (TIMESTAMP_HEADER, timestamp.as_bytes())];
-        let request = Request { method: "POST", headers: &headers, body, query: None };
+        let request = Request { method: "POST", headers: &headers, body, queries: &[] };
         admit(&request, &keys, &TargetUrls::new([url]).unwrap(), at).unwrap().encode()
     };
     chain.queues.send("this is no envelope").await;

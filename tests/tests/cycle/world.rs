@@ -256,7 +256,7 @@ pub(crate) fn envelope(body: &str, secret: &str, keys: &Keys, at: Timestamp) -> 
     let stamp = at.as_millisecond().to_string();
     let signature = sign_v3(&Secret::new(secret).unwrap(), "POST", URL, body.as_bytes(), &stamp);
     let headers = [("x-hubspot-signature-v3", signature.as_bytes()), ("x-hubspot-request-timestamp", stamp.as_bytes())];
-    let request = Request { method: "POST", headers: &headers, body: body.as_bytes(), query: None };
+    let request = Request { method: "POST", headers: &headers, body: body.as_bytes(), queries: &[] };
     admit(&request, keys, &TargetUrls::new([URL]).unwrap(), at.as_millisecond()).unwrap().encode()
 }
 
