@@ -32,10 +32,10 @@ async fn the_table_names_what_fails_at_its_end() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
     let (table, end) = ended.stdout.split_once("\n\n").expect("an empty line stands between them");
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
-    let failed = "\n  FAIL  200      timestamp-10-min-ahead           else it could be replayed until then\n";
+    let failed = "\n  FAIL  204      timestamp-10-min-ahead           else it could be replayed until then\n";
     assert!(table.contains(failed), "{table}");
     let told =
-        "\n  timestamp-10-min-ahead: answered 200; must be refused (4xx): else it could be replayed until then\n";
+        "\n  timestamp-10-min-ahead: answered 204; must be refused (4xx): else it could be replayed until then\n";
     assert!(end.contains(told), "{end}");
     assert_eq!(end.lines().count(), 1 + 3, "{end}");
 }
