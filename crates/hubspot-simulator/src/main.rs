@@ -60,7 +60,7 @@ enum Command {
     /// else fails: 3xx and 5xx, no answer within 5 s, a dropped connection. Exit code 0: all pass; 1: cases fail, and the
     /// end of the table names them; 2: wrong usage.
     ///
-    /// What the endpoint accepts stays behind it: some 80 test deliveries, of deals 999999999 and up in portal 999999999.
+    /// What the endpoint accepts stays behind it: some 100 test deliveries, of deals 999999999 and up in portal 999999999.
     Conformance {
         /// The endpoint, without a query.
         #[arg(long, value_name = "URL")]
