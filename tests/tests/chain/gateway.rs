@@ -42,7 +42,7 @@ pub(crate) const PATH: &str = "/prod/webhooks/hubspot";
 /// Which of its two kinds of events the gateway makes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Api {
-    /// Payload 1.0: the query taken apart, every header as a list, and the body as text.
+    /// Payload 1.0 with `binaryMediaTypes: */*`: the query taken apart, every header as a list, and every body in base64.
     Rest,
     /// Payload 2.0: the query as it came, headers of one name joined with commas, and the body in base64 where it is no text.
     Http,
@@ -210,7 +210,7 @@ fn rest_event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &
             "requestId": id, "apiId": "k3x9qw71zb", "identity": { "sourceIp": "203.0.113.40" },
         },
         // Without binary media types the gateway takes every body for text.
-        "body": String::from_utf8_lossy(body), "isBase64Encoded": false,
+        "body": BASE64.encode(body), "isBase64Encoded": true,
     })
 }
 
