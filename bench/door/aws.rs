@@ -38,8 +38,8 @@ pub(crate) const SECRET: &str = "bench";
 pub(crate) const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:hubspot-bench1";
 const QUEUE: &str = "111122223333/deliveries";
 
-/// Where system roots are found: Debian, Amazon Linux.
-const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+/// What our door trusts in AWS. Here it reads them and the test authority, so that a start costs what it costs there.
+const AMAZON_ROOTS: &[u8] = include_bytes!("../../crates/validator-lambda/roots/amazon.pem");
 
 /// How SQS behaves; Secrets Manager always answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,9 +51,9 @@ pub(crate) enum Sqs {
 
 /// A certificate authority for this run, by the openssl command.
 pub(crate) struct Authority {
-    /// The test authority alone: what Node adds to the roots inside it.
+    /// The test authority alone: Node adds it to the roots inside it.
     pub(crate) root: PathBuf,
-    /// The system's roots and the test authority: what a program reads that has no roots inside.
+    /// Amazon's roots and the test authority: it takes the place of the roots inside our door.
     pub(crate) roots: PathBuf,
     tls: TlsAcceptor,
 }
@@ -68,10 +68,8 @@ impl Authority {
         let leaf_options = ["-subj", "/CN=localhost", "-CA", &root_text, "-CAkey", &key_text];
         let names = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"];
         certificate(&[leaf_options.as_slice(), &names].concat(), &leaf, &leaf_key)?;
-        let mut bundle = SYSTEM_ROOTS.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
-        bundle.extend(std::fs::read(&root)?);
         let roots = file("roots.pem");
-        std::fs::write(&roots, bundle)?;
+        std::fs::write(&roots, [AMAZON_ROOTS, &std::fs::read(&root)?].concat())?;
         let chain = [&leaf, &root].map(CertificateDer::from_pem_file).into_iter().collect::<Result<_, _>>()?;
         let config = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
             .with_safe_default_protocol_versions()?

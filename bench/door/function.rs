@@ -66,6 +66,8 @@ pub(crate) struct Workshop {
     /// The binary of `validator-lambda`.
     pub(crate) ours: PathBuf,
     pub(crate) echo: PathBuf,
+    /// The folder that Node's function is zipped from.
+    pub(crate) node: PathBuf,
     pub(crate) authority: Authority,
 }
 
@@ -75,18 +77,13 @@ pub(crate) fn sources() -> &'static Path {
 }
 
 impl Workshop {
-    /// The folder that Node's function is zipped from.
-    pub(crate) fn node(&self) -> PathBuf {
-        self.folder.join("node")
-    }
-
     fn command(&self, peer: Peer) -> Command {
         match peer {
             Peer::Ours => Command::new(&self.ours),
             Peer::Echo => Command::new(&self.echo),
             Peer::Node => {
                 let mut node = Command::new("node");
-                node.arg(sources().join("node/runtime.mjs")).arg(self.node().join("index.mjs"));
+                node.arg(sources().join("node/runtime.mjs")).arg(self.node.join("index.mjs"));
                 node
             }
         }
@@ -155,9 +152,7 @@ impl Function {
         };
         match peer {
             Peer::Node => command.env("NODE_EXTRA_CA_CERTS", &workshop.authority.root),
-            _ => {
-                command.env("AWS_CA_BUNDLE", &workshop.authority.roots).env("SSL_CERT_FILE", &workshop.authority.roots)
-            }
+            _ => command.env("AWS_CA_BUNDLE", &workshop.authority.roots),
         };
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {peer}"))?;

@@ -28,7 +28,7 @@ fn size(workshop: &Workshop, python: &Path, peer: Peer) -> Result<u64> {
     let folder = workshop.folder.join(format!("{peer}-package"));
     fs::create_dir_all(&folder)?;
     let content = match peer {
-        Peer::Node => workshop.node(),
+        Peer::Node => workshop.node.clone(),
         Peer::Ours | Peer::Echo => {
             let bootstrap = folder.join("bootstrap");
             fs::copy(if peer == Peer::Ours { &workshop.ours } else { &workshop.echo }, &bootstrap)?;
