@@ -83,7 +83,8 @@ pub(crate) struct WarmRun {
     pub(crate) body_bytes: BTreeMap<usize, usize>,
 }
 
-/// All functions at once, each in its turn, first for bodies of one event, then of ten, then of a hundred.
+/// All functions at once, each in its turn, with bodies of one, ten and a hundred events in turn too: Node compiles as it
+/// goes, and whatever came first would look dear.
 pub(crate) async fn warm(workshop: &Workshop, aws: &Aws, counts: &Counts, problems: &mut Vec<String>) -> WarmRun {
     let mut run = WarmRun { figures: BTreeMap::new(), peak_memory: BTreeMap::new(), body_bytes: BTreeMap::new() };
     let mut functions = BTreeMap::new();
@@ -93,14 +94,14 @@ pub(crate) async fn warm(workshop: &Workshop, aws: &Aws, counts: &Counts, proble
             Err(error) => problems.push(format!("warm requests to {peer}: {error:#}")),
         }
     }
-    for batch in BATCHES {
-        let turns = counts.warm_requests / TURN;
-        for turn in 0..counts.warm_up / TURN + turns {
+    let warm_up = counts.warm_up / TURN;
+    for turn in 0..warm_up + counts.warm_requests / TURN {
+        for batch in BATCHES {
             let mut failed = Vec::new();
             for (&peer, function) in &mut functions {
                 let figures = run.figures.entry((batch, peer)).or_default();
                 match take_turn(function, aws, peer, batch).await {
-                    Ok((latencies, cpu, body_bytes)) if turn >= counts.warm_up / TURN => {
+                    Ok((latencies, cpu, body_bytes)) if turn >= warm_up => {
                         figures.latencies.extend(latencies);
                         figures.cpu += cpu;
                         run.body_bytes.insert(batch, body_bytes);
