@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use data_encoding::{BASE64, HEXLOWER};
-use subtle::{ConditionallySelectable, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::envelope::{Delivery, Envelope, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, MatchedSecret, Proof};
+use crate::headers::{SecurityHeaders, is_graphic, only};
 use crate::signature::{FRESHNESS_MS, Secret, Signature, SignatureVersion, digest_v1, digest_v2, digest_v3};
 
 /// The header of a v1 or v2 signature.
@@ -159,8 +160,7 @@ impl<'a> Request<'a> {
     }
 
     fn id(&self, name: &'static str) -> Option<&'a str> {
-        let value = security_header(self.headers, name).ok().flatten()?;
-        (value.len() <= MAX_ID_BYTES).then_some(value)
+        only(self.headers, name).filter(|value| value.len() <= MAX_ID_BYTES)
     }
 }
 
@@ -305,31 +305,33 @@ fn judge<'a>(
     if request.method != "POST" {
         return Err(Refusal::MethodNotPost);
     }
-    if !is_plain_json(request.headers) {
-        return Err(Refusal::MediaType);
-    }
+    let proof = read_proof(request.headers, keys)?;
     if !request.queries.iter().all(|query| is_graphic(query)) {
         return Err(Refusal::QueryNotAscii);
     }
-    let proof = read_proof(request.headers, keys)?;
+    let Request { method, body, .. } = *request;
+    if request.queries.is_empty() {
+        let (seal, url) = authenticate(&proof, method, &urls.0, body, now_ms, keys, keys.live())?;
+        return Ok((seal, proof, Cow::Borrowed(&urls.0[url])));
+    }
     let mut called: Vec<Cow<'a, str>> = urls.0.iter().flat_map(|url| called_urls(url, request.queries)).collect();
-    let (seal, url) = authenticate(&proof, request.method, &called, request.body, now_ms, keys, keys.live())?;
+    let (seal, url) = authenticate(&proof, method, &called, body, now_ms, keys, keys.live())?;
     Ok((seal, proof, called.swap_remove(url)))
 }
 
 /// Verifies again what was admitted: freshness against the time of receipt, and the retired secrets count too.
 pub(crate) fn verify_again(delivery: &Delivery, keys: &Keys) -> Result<Seal, Refusal> {
     let Delivery { proof, method, url, body, received_at_ms, .. } = delivery;
-    let url = [Cow::Borrowed(url.as_str())];
-    authenticate(&proof.texts(), method, &url, body, *received_at_ms, keys, &keys.secrets).map(|(seal, _)| seal)
+    authenticate(&proof.texts(), method, std::slice::from_ref(url), body, *received_at_ms, keys, &keys.secrets)
+        .map(|(seal, _)| seal)
 }
 
 /// Checks the proof over every secret and URL, always all of them, so that the time taken tells nothing about which.
 /// Answers also with the index of the URL.
-fn authenticate(
+fn authenticate<Url: AsRef<str>>(
     proof: &Proof<&str>,
     method: &str,
-    urls: &[Cow<'_, str>],
+    urls: &[Url],
     body: &[u8],
     received_at_ms: i64,
     keys: &Keys,
@@ -360,29 +362,46 @@ fn authenticate(
 /// The first pair of URL and secret whose signature is the given one. Every pair is tried and compared in constant time,
 /// so that the time tells nothing about which one matched. How many there are follows from the configuration and from the
 /// shape of the request, both of which the caller may know.
-fn matching(
+fn matching<Url: AsRef<str>>(
     given: Signature,
-    urls: &[Cow<'_, str>],
+    urls: &[Url],
     secrets: &[Secret],
     sign: impl Fn(&Secret, &str) -> Signature,
 ) -> Option<usize> {
-    let pairs = urls.len() * secrets.len();
-    let none = u64::MAX;
-    let first = (0..pairs).rev().fold(none, |found, pair| {
-        let expected = sign(&secrets[pair % secrets.len()], &urls[pair / secrets.len()]);
-        u64::conditional_select(&found, &(pair as u64), expected.ct_eq(&given))
+    let (none, mut found, mut pair) = (u64::MAX, u64::MAX, 0);
+    for url in urls {
+        for secret in secrets {
+            let is_first = is_equal(sign(secret, url.as_ref()), given) & found.ct_eq(&none);
+            found.conditional_assign(&pair, is_first);
+            pair += 1;
+        }
+    }
+    usize::try_from(found).ok().filter(|_| found != none)
+}
+
+/// In constant time, eight bytes at once.
+fn is_equal(left: Signature, right: Signature) -> Choice {
+    let differing = left.chunks_exact(8).zip(right.chunks_exact(8)).fold(0, |differing, (left, right)| {
+        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("chunks are of eight bytes"));
+        differing | (word(left) ^ word(right))
     });
-    usize::try_from(first).ok().filter(|_| first != none)
+    differing.ct_eq(&0)
 }
 
 fn decode(encoding: &data_encoding::Encoding, text: &str) -> Result<Signature, Refusal> {
-    let bytes = encoding.decode(text.as_bytes()).map_err(|_| Refusal::SignatureMalformed)?;
-    bytes.try_into().map_err(|_| Refusal::SignatureMalformed)
+    let mut bytes = [0; 2 * size_of::<Signature>()];
+    let length = encoding.decode_len(text.len()).ok().filter(|length| *length <= bytes.len());
+    let decoded = length.and_then(|length| encoding.decode_mut(text.as_bytes(), &mut bytes[..length]).ok());
+    decoded.and_then(|length| bytes[..length].try_into().ok()).ok_or(Refusal::SignatureMalformed)
 }
 
 fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> {
-    let digits = (1..=MAX_TIMESTAMP_DIGITS).contains(&timestamp.len()) && timestamp.bytes().all(|b| b.is_ascii_digit());
-    let signed_at_ms = timestamp.parse::<i64>().ok().filter(|_| digits).ok_or(Refusal::TimestampMalformed)?;
+    if !(1..=MAX_TIMESTAMP_DIGITS).contains(&timestamp.len()) {
+        return Err(Refusal::TimestampMalformed);
+    }
+    // Digits only: `parse` would take a sign too.
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0')).ok_or(Refusal::TimestampMalformed);
+    let signed_at_ms = timestamp.bytes().try_fold(0, |number, byte| Ok(number * 10 + digit(byte)?))?;
     match received_at_ms.saturating_sub(signed_at_ms) {
         age_ms if age_ms > FRESHNESS_MS => Err(Refusal::TimestampTooOld { age_ms }),
         age_ms if age_ms < -FRESHNESS_MS => Err(Refusal::TimestampTooFarAhead { ahead_ms: age_ms.saturating_neg() }),
@@ -393,8 +412,8 @@ fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> 
 /// Finds the signature that has to be right. A v3 header settles it: v1 and v2 know no time, so a fall back to them would
 /// let anybody replay a delivery. `X-HubSpot-Signature-Version` is never read: it would let the caller choose.
 fn read_proof<'a>(headers: &[(&str, &'a [u8])], keys: &Keys) -> Result<Proof<&'a str>, Refusal> {
-    let older = security_header(headers, SIGNATURE_HEADER)?;
-    match (security_header(headers, SIGNATURE_V3_HEADER)?, security_header(headers, TIMESTAMP_HEADER)?, older) {
+    let SecurityHeaders { older, v3, timestamp } = SecurityHeaders::find(headers)?;
+    match (v3, timestamp, older) {
         (Some(signature), Some(timestamp), _) => Ok(Proof::V3 { signature, timestamp }),
         (Some(_), None, _) => Err(Refusal::TimestampMissing),
         (None, None, Some(_)) if keys.older_versions.is_empty() => Err(Refusal::OlderSignatureOnly),
@@ -403,38 +422,9 @@ fn read_proof<'a>(headers: &[(&str, &'a [u8])], keys: &Keys) -> Result<Proof<&'a
     }
 }
 
-fn security_header<'a>(headers: &[(&str, &'a [u8])], name: &'static str) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
-    let Some((_, value)) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Refusal::HeaderDoubled(name));
-    }
-    let text = str::from_utf8(value).ok().filter(|text| is_graphic(text)).ok_or(Refusal::HeaderNotAscii(name))?;
-    Ok(Some(text))
-}
-
-/// Whether the body is what HubSpot sends: JSON, as it is. What is not said is not held against it.
-fn is_plain_json(headers: &[(&str, &[u8])]) -> bool {
-    let values = |name: &'static str| {
-        let named = headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| str::from_utf8(value).unwrap_or_default().trim())
-    };
-    let is_json = |value: &str| {
-        let essence = value.split(';').next().unwrap_or_default().trim_end();
-        let suffix = essence.len().checked_sub(5).and_then(|at| essence.get(at..));
-        essence.eq_ignore_ascii_case("application/json") || suffix.is_some_and(|it| it.eq_ignore_ascii_case("+json"))
-    };
-    values("content-type").all(is_json)
-        && values("content-encoding").all(|value| value.eq_ignore_ascii_case("identity"))
-}
-
 fn called_urls<'a>(target: &'a str, queries: &[&str]) -> Vec<Cow<'a, str>> {
     if queries.is_empty() || target.contains('?') {
         return vec![Cow::Borrowed(target)];
     }
     queries.iter().map(|query| Cow::Owned(format!("{target}?{query}"))).collect()
-}
-
-fn is_graphic(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -8,6 +8,7 @@ pub mod door;
 pub mod envelope;
 pub mod event;
 mod fields;
+mod headers;
 mod object;
 mod secret;
 pub mod signature;

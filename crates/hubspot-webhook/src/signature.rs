@@ -104,9 +104,11 @@ pub(crate) fn sha256<const N: usize>(parts: [&[u8]; N]) -> Signature {
 /// Decodes the twelve escapes that HubSpot decodes before it signs, and no other. HubSpot's table writes them in capitals;
 /// RFC 3986 (2.1) makes `%3a` the same as `%3A`. One pass: `%253A` stays.
 fn decode_url(url: &str) -> Cow<'_, str> {
-    let Some(first) = url.find('%') else { return Cow::Borrowed(url) };
+    if !url.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(url);
+    }
     let (mut decoded, mut rest) = (String::with_capacity(url.len()), url);
-    let mut next = Some(first);
+    let mut next = rest.find('%');
     while let Some(at) = next {
         decoded.push_str(&rest[..at]);
         let (text, length) = match rest.as_bytes().get(at + 1..at + 3).and_then(unescape) {
