@@ -115,7 +115,7 @@ impl TargetUrls {
             if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', '?'])) {
                 return Err(TargetUrlError::NoHost(url.clone()));
             }
-            if url.contains('#') || !is_graphic(url) {
+            if url.contains('#') || !is_graphic(url.as_bytes()) {
                 return Err(TargetUrlError::Character(url.clone()));
             }
         }
@@ -276,7 +276,8 @@ pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64)
             received_at_ms: now_ms,
             method: request.method.to_owned(),
             url: url.into_owned(),
-            proof: proof.to_owned(),
+            // A signature that was found right is ASCII, and so are the digits of its time.
+            proof: proof.map(|text| String::from_utf8_lossy(text).into_owned()),
             correlation_id: request.correlation_id().map(str::to_owned),
             trace_id: request.trace_id().map(str::to_owned),
             body: request.body.to_vec(),
@@ -301,12 +302,12 @@ fn judge<'a>(
     keys: &Keys,
     urls: &'a TargetUrls,
     now_ms: i64,
-) -> Result<(Seal, Proof<&'a str>, Cow<'a, str>), Refusal> {
+) -> Result<(Seal, Proof<&'a [u8]>, Cow<'a, str>), Refusal> {
     if request.method != "POST" {
         return Err(Refusal::MethodNotPost);
     }
     let proof = read_proof(request.headers, keys)?;
-    if !request.queries.iter().all(|query| is_graphic(query)) {
+    if !request.queries.iter().all(|query| is_graphic(query.as_bytes())) {
         return Err(Refusal::QueryNotAscii);
     }
     let Request { method, body, .. } = *request;
@@ -322,14 +323,22 @@ fn judge<'a>(
 /// Verifies again what was admitted: freshness against the time of receipt, and the retired secrets count too.
 pub(crate) fn verify_again(delivery: &Delivery, keys: &Keys) -> Result<Seal, Refusal> {
     let Delivery { proof, method, url, body, received_at_ms, .. } = delivery;
-    authenticate(&proof.texts(), method, std::slice::from_ref(url), body, *received_at_ms, keys, &keys.secrets)
-        .map(|(seal, _)| seal)
+    authenticate(
+        &proof.map(String::as_bytes),
+        method,
+        std::slice::from_ref(url),
+        body,
+        *received_at_ms,
+        keys,
+        &keys.secrets,
+    )
+    .map(|(seal, _)| seal)
 }
 
 /// Checks the proof over every secret and URL, always all of them, so that the time taken tells nothing about which.
 /// Answers also with the index of the URL.
 fn authenticate<Url: AsRef<str>>(
-    proof: &Proof<&str>,
+    proof: &Proof<&[u8]>,
     method: &str,
     urls: &[Url],
     body: &[u8],
@@ -339,13 +348,13 @@ fn authenticate<Url: AsRef<str>>(
 ) -> Result<(Seal, usize), Refusal> {
     let (version, pair) = match proof {
         Proof::V3 { signature, timestamp } => {
-            let given = decode(&BASE64, signature)?;
+            let given = decode(&BASE64, signature).ok_or_else(|| malformed(signature, SIGNATURE_V3_HEADER))?;
             check_freshness(timestamp, received_at_ms)?;
             let pair = matching(given, urls, secrets, |secret, url| digest_v3(secret, method, url, body, timestamp));
             (SignatureVersion::V3, pair.ok_or(Refusal::SignatureMismatch)?)
         }
         Proof::Older { signature } => {
-            let given = decode(&HEXLOWER, signature)?;
+            let given = decode(&HEXLOWER, signature).ok_or_else(|| malformed(signature, SIGNATURE_HEADER))?;
             let found = keys.older_versions.iter().find_map(|version| {
                 let pair = matching(given, urls, secrets, |secret, url| match version {
                     SignatureVersion::V2 => digest_v2(secret, method, url, body),
@@ -388,20 +397,27 @@ fn is_equal(left: Signature, right: Signature) -> Choice {
     differing.ct_eq(&0)
 }
 
-fn decode(encoding: &data_encoding::Encoding, text: &str) -> Result<Signature, Refusal> {
+fn decode(encoding: &data_encoding::Encoding, text: &[u8]) -> Option<Signature> {
     let mut bytes = [0; 2 * size_of::<Signature>()];
-    let length = encoding.decode_len(text.len()).ok().filter(|length| *length <= bytes.len());
-    let decoded = length.and_then(|length| encoding.decode_mut(text.as_bytes(), &mut bytes[..length]).ok());
-    decoded.and_then(|length| bytes[..length].try_into().ok()).ok_or(Refusal::SignatureMalformed)
+    let length = encoding.decode_len(text.len()).ok().filter(|length| *length <= bytes.len())?;
+    let length = encoding.decode_mut(text, &mut bytes[..length]).ok()?;
+    bytes[..length].try_into().ok()
 }
 
-fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> {
+fn malformed(signature: &[u8], name: &'static str) -> Refusal {
+    if is_graphic(signature) { Refusal::SignatureMalformed } else { Refusal::HeaderNotAscii(name) }
+}
+
+fn check_freshness(timestamp: &[u8], received_at_ms: i64) -> Result<(), Refusal> {
+    if !is_graphic(timestamp) {
+        return Err(Refusal::HeaderNotAscii(TIMESTAMP_HEADER));
+    }
     if !(1..=MAX_TIMESTAMP_DIGITS).contains(&timestamp.len()) {
         return Err(Refusal::TimestampMalformed);
     }
     // Digits only: `parse` would take a sign too.
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0')).ok_or(Refusal::TimestampMalformed);
-    let signed_at_ms = timestamp.bytes().try_fold(0, |number, byte| Ok(number * 10 + digit(byte)?))?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0')).ok_or(Refusal::TimestampMalformed);
+    let signed_at_ms = timestamp.iter().try_fold(0, |number, byte| Ok(number * 10 + digit(byte)?))?;
     match received_at_ms.saturating_sub(signed_at_ms) {
         age_ms if age_ms > FRESHNESS_MS => Err(Refusal::TimestampTooOld { age_ms }),
         age_ms if age_ms < -FRESHNESS_MS => Err(Refusal::TimestampTooFarAhead { ahead_ms: age_ms.saturating_neg() }),
@@ -411,7 +427,7 @@ fn check_freshness(timestamp: &str, received_at_ms: i64) -> Result<(), Refusal> 
 
 /// Finds the signature that has to be right. A v3 header settles it: v1 and v2 know no time, so a fall back to them would
 /// let anybody replay a delivery. `X-HubSpot-Signature-Version` is never read: it would let the caller choose.
-fn read_proof<'a>(headers: &[(&str, &'a [u8])], keys: &Keys) -> Result<Proof<&'a str>, Refusal> {
+fn read_proof<'a>(headers: &[(&str, &'a [u8])], keys: &Keys) -> Result<Proof<&'a [u8]>, Refusal> {
     let SecurityHeaders { older, v3, timestamp } = SecurityHeaders::find(headers)?;
     match (v3, timestamp, older) {
         (Some(signature), Some(timestamp), _) => Ok(Proof::V3 { signature, timestamp }),

@@ -56,24 +56,12 @@ pub(crate) enum Proof<Text> {
     Older { signature: Text },
 }
 
-impl<Text: AsRef<str>> Proof<Text> {
-    pub(crate) fn texts(&self) -> Proof<&str> {
+impl<Text> Proof<Text> {
+    /// The same headers in another form.
+    pub(crate) fn map<'a, Other>(&'a self, form: impl Fn(&'a Text) -> Other) -> Proof<Other> {
         match self {
-            Self::V3 { signature, timestamp } => {
-                Proof::V3 { signature: signature.as_ref(), timestamp: timestamp.as_ref() }
-            }
-            Self::Older { signature } => Proof::Older { signature: signature.as_ref() },
-        }
-    }
-}
-
-impl Proof<&str> {
-    pub(crate) fn to_owned(&self) -> Proof<String> {
-        match *self {
-            Self::V3 { signature, timestamp } => {
-                Proof::V3 { signature: signature.to_owned(), timestamp: timestamp.to_owned() }
-            }
-            Self::Older { signature } => Proof::Older { signature: signature.to_owned() },
+            Self::V3 { signature, timestamp } => Proof::V3 { signature: form(signature), timestamp: form(timestamp) },
+            Self::Older { signature } => Proof::Older { signature: form(signature) },
         }
     }
 }
@@ -150,9 +138,9 @@ impl Envelope {
     /// The queue message. It holds only characters that SQS takes.
     pub fn encode(&self) -> String {
         let Delivery { received_at_ms, method, url, proof, correlation_id, trace_id, body } = &self.delivery;
-        let (signature_v3, timestamp, signature) = match proof.texts() {
-            Proof::V3 { signature, timestamp } => (Some(signature), Some(timestamp), None),
-            Proof::Older { signature } => (None, None, Some(signature)),
+        let (signature_v3, timestamp, signature) = match proof {
+            Proof::V3 { signature, timestamp } => (Some(signature.as_str()), Some(timestamp.as_str()), None),
+            Proof::Older { signature } => (None, None, Some(signature.as_str())),
         };
         let (body_encoding, body) = pack(body);
         let message = MessageV1 {
@@ -175,7 +163,7 @@ impl Envelope {
     /// more it would have to be encoded once for this alone.
     pub(crate) fn message_bytes(&self) -> usize {
         let Delivery { url, proof, correlation_id, trace_id, body, .. } = &self.delivery;
-        let proof = match proof.texts() {
+        let proof = match proof {
             Proof::V3 { signature, timestamp } => signature.len() + timestamp.len(),
             Proof::Older { signature } => signature.len(),
         };

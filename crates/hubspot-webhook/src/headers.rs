@@ -5,23 +5,22 @@ use crate::door::{Refusal, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, TIMESTAMP_HEAD
 const CONTENT_TYPE: &str = "Content-Type";
 const CONTENT_ENCODING: &str = "Content-Encoding";
 
-/// The security headers of a request, each of them printable ASCII.
+/// The security headers of a request, as they came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SecurityHeaders<'a> {
     /// The v1 or v2 signature.
-    pub(crate) older: Option<&'a str>,
+    pub(crate) older: Option<&'a [u8]>,
     /// The v3 signature.
-    pub(crate) v3: Option<&'a str>,
+    pub(crate) v3: Option<&'a [u8]>,
     /// The time that the v3 signature covers.
-    pub(crate) timestamp: Option<&'a str>,
+    pub(crate) timestamp: Option<&'a [u8]>,
 }
 
 impl<'a> SecurityHeaders<'a> {
     /// Finds them, in any case of their names, in a request whose body is declared as plain JSON, or as nothing.
     ///
     /// # Errors
-    /// Another media type; else a security header that is there twice, of which different readers would take different
-    /// ones; else one that is no printable ASCII.
+    /// Another media type; else a security header that is there twice: different readers would take different ones.
     pub(crate) fn find(headers: &[(&str, &'a [u8])]) -> Result<Self, Refusal> {
         const TYPE: usize = CONTENT_TYPE.len();
         const ENCODING: usize = CONTENT_ENCODING.len();
@@ -47,11 +46,7 @@ impl<'a> SecurityHeaders<'a> {
         }
         match doubled {
             Some(name) => Err(Refusal::HeaderDoubled(name)),
-            None => Ok(Self {
-                older: text(older, SIGNATURE_HEADER)?,
-                v3: text(v3, SIGNATURE_V3_HEADER)?,
-                timestamp: text(timestamp, TIMESTAMP_HEADER)?,
-            }),
+            None => Ok(Self { older, v3, timestamp }),
         }
     }
 }
@@ -59,22 +54,14 @@ impl<'a> SecurityHeaders<'a> {
 /// The only value of a header, if that is printable ASCII: an id for whoever looks for the delivery.
 pub(crate) fn only<'a>(headers: &[(&str, &'a [u8])], name: &'static str) -> Option<&'a str> {
     let mut values = headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
-    let value = values.next();
-    if values.next().is_some() { None } else { text(value, name).ok().flatten() }
+    let text = values.next().and_then(|value| str::from_utf8(value).ok());
+    text.filter(|text| values.next().is_none() && is_graphic(text.as_bytes()))
 }
 
 /// Whether every character is one that a URL or a signature may hold.
-pub(crate) fn is_graphic(text: &str) -> bool {
+pub(crate) fn is_graphic(text: &[u8]) -> bool {
     // Without a way out in the middle the compiler looks at many bytes at once.
-    text.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
-}
-
-fn text<'a>(value: Option<&'a [u8]>, name: &'static str) -> Result<Option<&'a str>, Refusal> {
-    let Some(value) = value else { return Ok(None) };
-    match str::from_utf8(value) {
-        Ok(text) if is_graphic(text) => Ok(Some(text)),
-        _ => Err(Refusal::HeaderNotAscii(name)),
-    }
+    text.iter().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
 }
 
 fn is_json(media_type: &[u8]) -> bool {

@@ -73,7 +73,7 @@ pub fn sign_v2(secret: &Secret, method: &str, url: &str, body: &[u8]) -> String 
 /// epoch milliseconds, and is hashed verbatim. Twelve escapes of the URL are decoded first, in one pass: those in the
 /// table of that page, and no other.
 pub fn sign_v3(secret: &Secret, method: &str, url: &str, body: &[u8], timestamp: &str) -> String {
-    BASE64.encode(&digest_v3(secret, method, url, body, timestamp))
+    BASE64.encode(&digest_v3(secret, method, url, body, timestamp.as_bytes()))
 }
 
 pub(crate) fn digest_v1(secret: &Secret, body: &[u8]) -> Signature {
@@ -84,9 +84,9 @@ pub(crate) fn digest_v2(secret: &Secret, method: &str, url: &str, body: &[u8]) -
     sha256([secret.bytes(), method.as_bytes(), url.as_bytes(), body])
 }
 
-pub(crate) fn digest_v3(secret: &Secret, method: &str, url: &str, body: &[u8], timestamp: &str) -> Signature {
+pub(crate) fn digest_v3(secret: &Secret, method: &str, url: &str, body: &[u8], timestamp: &[u8]) -> Signature {
     let mut mac = secret.hmac();
-    for part in [method.as_bytes(), decode_url(url).as_bytes(), body, timestamp.as_bytes()] {
+    for part in [method.as_bytes(), decode_url(url).as_bytes(), body, timestamp] {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
