@@ -11,7 +11,7 @@ use crate::services::test_python;
 use crate::steps::{Steps, succeed};
 
 /// The profile that ships. All that is written in Rust is measured in it.
-const PROFILE: &str = "dist";
+const PROFILE: &str = "door";
 
 /// What `npm ci` needs to know of Node's function.
 const NODE_FILES: [&str; 3] = ["index.mjs", "package.json", "package-lock.json"];

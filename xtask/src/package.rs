@@ -12,7 +12,7 @@ use crate::services::{Python, tools};
 use crate::steps::{Steps, succeed};
 
 /// The profile that ships.
-const PROFILE: &str = "dist";
+const PROFILE: &str = "door";
 /// The largest zip in bytes: it is loaded at every cold start.
 const MAX_ZIP_BYTES: u64 = 3_000_000;
 /// The size of zip in bytes that is aimed for.

@@ -268,7 +268,7 @@ pub struct Seal {
 /// # Errors
 /// Exactly one [`Refusal`]: the first that applies, in the order method, media type, headers, timestamp, signature, size.
 pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Envelope, Refusal> {
-    let (seal, proof, url) = judge(request, keys, urls, now_ms)?;
+    let Judged { seal, proof, url } = judge(request, keys, urls, now_ms)?;
     let fits = |bytes, limit| if bytes > limit { Err(Refusal::TooLarge { bytes, limit }) } else { Ok(()) };
     fits(request.body.len(), MAX_BODY_BYTES)?;
     let envelope = Envelope::new(
@@ -293,16 +293,18 @@ pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64)
 /// # Errors
 /// As [`admit`], but for the size.
 pub fn check(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Seal, Refusal> {
-    judge(request, keys, urls, now_ms).map(|(seal, ..)| seal)
+    judge(request, keys, urls, now_ms).map(|judged| judged.seal)
 }
 
-/// The judgement with what it was made by: the signature headers and the URL that was called.
-fn judge<'a>(
-    request: &Request<'a>,
-    keys: &Keys,
-    urls: &'a TargetUrls,
-    now_ms: i64,
-) -> Result<(Seal, Proof<&'a [u8]>, Cow<'a, str>), Refusal> {
+/// A judgement with what it was made by.
+struct Judged<'a> {
+    seal: Seal,
+    proof: Proof<&'a [u8]>,
+    /// The URL that was called.
+    url: Cow<'a, str>,
+}
+
+fn judge<'a>(request: &Request<'a>, keys: &Keys, urls: &'a TargetUrls, now_ms: i64) -> Result<Judged<'a>, Refusal> {
     if request.method != "POST" {
         return Err(Refusal::MethodNotPost);
     }
@@ -313,11 +315,11 @@ fn judge<'a>(
     let Request { method, body, .. } = *request;
     if request.queries.is_empty() {
         let (seal, url) = authenticate(&proof, method, &urls.0, body, now_ms, keys, keys.live())?;
-        return Ok((seal, proof, Cow::Borrowed(&urls.0[url])));
+        return Ok(Judged { seal, proof, url: Cow::Borrowed(&urls.0[url]) });
     }
     let mut called: Vec<Cow<'a, str>> = urls.0.iter().flat_map(|url| called_urls(url, request.queries)).collect();
     let (seal, url) = authenticate(&proof, method, &called, body, now_ms, keys, keys.live())?;
-    Ok((seal, proof, called.swap_remove(url)))
+    Ok(Judged { seal, proof, url: called.swap_remove(url) })
 }
 
 /// Verifies again what was admitted: freshness against the time of receipt, and the retired secrets count too.
