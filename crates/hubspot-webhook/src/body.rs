@@ -10,8 +10,8 @@ use flate2::write::GzEncoder;
 
 use crate::envelope::EnvelopeError;
 
-/// The largest body that a delivery may have, in bytes: 6 MiB, what Lambda takes from a gateway. It also bounds what a
-/// queue message is unpacked to.
+/// The largest body that a delivery may have, in bytes: 6 MiB. Lambda takes no more from a gateway, base64 and
+/// headers included. It also bounds what a queue message is unpacked to.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
 /// Below this a message is one or two network packets either way.

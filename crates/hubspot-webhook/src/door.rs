@@ -266,7 +266,8 @@ pub struct Seal {
 /// Decides about one request. `now_ms` is the time of receipt, epoch milliseconds UTC.
 ///
 /// # Errors
-/// Exactly one [`Refusal`]: the first that applies, in the order method, media type, headers, timestamp, signature, size.
+/// Exactly one [`Refusal`]: the first that applies, in the order method, media type, headers, query, form
+/// of the signature, timestamp, signature, size.
 pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64) -> Result<Envelope, Refusal> {
     let Judged { seal, proof, url } = judge(request, keys, urls, now_ms)?;
     let fits = |bytes, limit| if bytes > limit { Err(Refusal::TooLarge { bytes, limit }) } else { Ok(()) };

@@ -73,7 +73,13 @@ async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
     let envelope = match door::admit(&request, &endpoint.keys, &endpoint.urls, now.as_millisecond()) {
         Ok(envelope) => envelope,
         Err(refusal) => {
-            tracing::warn!(reason = refusal.reason(), size_bytes = body.len(), "a delivery is refused");
+            tracing::warn!(
+                reason = refusal.reason(),
+                correlation_id = request.correlation_id(),
+                trace_id = request.trace_id(),
+                size_bytes = body.len(),
+                "a delivery is refused"
+            );
             return StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
         }
     };

@@ -31,6 +31,7 @@
 //! another in each run, and of a header in two cases of its name one is lost), refuses the whole event for one character in
 //! a header that is none of ours, and panics on base64 that is none and on a query parameter without a value.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::marker::PhantomData;
 
@@ -40,6 +41,8 @@ use serde_json::value::RawValue;
 
 /// So many query parameters are tried in every order: 4 parts have 24 orders.
 const MAX_PERMUTED: usize = 4;
+/// The largest body for which they are, in bytes: twice what HubSpot's largest batches of finance events have.
+const MAX_PERMUTED_BODY_BYTES: usize = 128 * 1024;
 /// What RFC 3986 (2.3) never escapes, beside letters and digits.
 const UNRESERVED: &str = "-._~";
 /// What a path holds literally, beside letters and digits: RFC 3986 (3.3).
@@ -153,7 +156,10 @@ impl Payload {
         }
         let encoded = self.is_base64_encoded.unwrap_or_default();
         let text = self.body.unwrap_or_default();
-        let hint = if parts.as_ref().is_some_and(|parts| parts.len() > MAX_PERMUTED) {
+        let hint = if parts
+            .as_ref()
+            .is_some_and(|parts| parts.len() > MAX_PERMUTED || parts.len() > 1 && text.len() > MAX_PERMUTED_BODY_BYTES)
+        {
             Some("this API tells no order of so many query parameters: put the URL with its query into WEBHOOK_URLS")
         } else if parts.is_none() && !own_domain {
             Some("an HTTP API does not tell the API mapping of a custom domain: put the URL into WEBHOOK_URLS")
@@ -163,7 +169,7 @@ impl Payload {
             None
         };
         let queries = match parts {
-            Some(parts) => spellings(&parts),
+            Some(parts) => spellings(&parts, text.len()),
             None => self.raw_query_string.into_iter().filter(|query| !query.is_empty()).collect(),
         };
         let body = if encoded { BASE64.decode(text.as_bytes()).ok()? } else { text.into_bytes() };
@@ -172,13 +178,18 @@ impl Payload {
 }
 
 /// The query strings that these parameters may have come from, the one in their own order first.
-fn spellings(parameters: &[(String, String)]) -> Vec<String> {
+/// The body is hashed for each, so with a large one only their own order is tried: strangers ask too.
+fn spellings(parameters: &[(String, String)], body_bytes: usize) -> Vec<String> {
     let part =
         |(name, value): &(String, String)| format!("{}={}", escaped(name, UNRESERVED), escaped(value, UNRESERVED));
     let parts: Vec<String> = parameters.iter().map(part).collect();
     match parts.len() {
         0 => Vec::new(),
-        1..=MAX_PERMUTED => orders(&parts).iter().map(|order| order.join("&")).collect(),
+        1..=MAX_PERMUTED if body_bytes <= MAX_PERMUTED_BODY_BYTES => {
+            let mut seen = BTreeSet::new();
+            let orders = orders(&parts).into_iter().map(|order| order.join("&"));
+            orders.filter(|order| seen.insert(order.clone())).collect()
+        }
         _ => vec![parts.join("&")],
     }
 }
@@ -252,18 +263,21 @@ mod tests {
 
     #[test]
     fn a_query_is_put_together_in_every_order() {
-        assert_eq!(spellings(&[]), [""; 0]);
+        assert_eq!(spellings(&[], 0), [""; 0]);
         assert_eq!(
-            spellings(&pairs(&[("q", "a b+c&ü=/~"), ("", "")])),
+            spellings(&pairs(&[("q", "a b+c&ü=/~"), ("", "")]), 0),
             ["q=a%20b%2Bc%26%C3%BC%3D%2F~&=", "=&q=a%20b%2Bc%26%C3%BC%3D%2F~"]
         );
-        let four = spellings(&pairs(&[("a", "1"), ("b", "2"), ("a", "3"), ("d", "4")]));
+        let four = spellings(&pairs(&[("a", "1"), ("b", "2"), ("a", "3"), ("d", "4")]), 0);
         assert_eq!((four.len(), four[0].as_str()), (24, "a=1&b=2&a=3&d=4"));
         let mut different = four.clone();
         different.sort();
         different.dedup();
         assert_eq!(different.len(), 24);
         let five = pairs(&[("e", "1"), ("d", "2"), ("c", "3"), ("b", "4"), ("a", "5")]);
-        assert_eq!(spellings(&five), ["e=1&d=2&c=3&b=4&a=5"]);
+        assert_eq!(spellings(&five, 0), ["e=1&d=2&c=3&b=4&a=5"]);
+        let alike = pairs(&[("a", ""), ("a", ""), ("b", "")]);
+        assert_eq!(spellings(&alike, MAX_PERMUTED_BODY_BYTES), ["a=&a=&b=", "a=&b=&a=", "b=&a=&a="]);
+        assert_eq!(spellings(&alike, MAX_PERMUTED_BODY_BYTES + 1), ["a=&a=&b="]);
     }
 }

@@ -7,20 +7,18 @@ mod record;
 mod reply;
 mod secrets;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use hubspot_webhook::door::{Keys, Refusal, Request, TargetUrls, admit};
+use hubspot_webhook::door::{Refusal, Request, TargetUrls, admit};
 use hubspot_webhook::envelope::Envelope;
 use lambda_runtime::LambdaEvent;
 use md5::{Digest, Md5};
 
 pub use crate::aws::sdk;
 pub use crate::config::Config;
-use crate::gateway::Call;
 pub use crate::gateway::Event;
 use crate::record::Outcome;
 pub use crate::record::Record;
@@ -33,10 +31,12 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(3_700);
 /// Everything that one answer needs.
 #[derive(Debug)]
 pub struct Door {
-    secrets: Arc<Secrets>,
+    secrets: Secrets,
     urls: Option<TargetUrls>,
     queue_url: String,
     queue: Client,
+    /// The first caller has waited for this already.
+    opening_took: Duration,
     has_answered: AtomicBool,
 }
 
@@ -56,8 +56,10 @@ impl Door {
     /// The secrets are in AWS Secrets Manager and cannot be read: without one nothing can be checked.
     pub async fn open(config: Config, aws: &SdkConfig, now_ms: i64) -> anyhow::Result<Self> {
         let Config { secrets, versions, urls, queue_url, .. } = config;
-        let secrets = Arc::new(Secrets::open(secrets, versions, aws, now_ms).await?);
-        Ok(Self { secrets, urls, queue_url, queue: Client::new(aws), has_answered: AtomicBool::new(false) })
+        let began = Instant::now();
+        let secrets = Secrets::open(secrets, versions, aws, now_ms).await?;
+        let (queue, opening_took) = (Client::new(aws), began.elapsed());
+        Ok(Self { secrets, urls, queue_url, queue, opening_took, has_answered: AtomicBool::new(false) })
     }
 
     /// Answers one gateway event, received at `now_ms` (epoch milliseconds UTC), within 4 seconds. 200 says that SQS has
@@ -67,7 +69,9 @@ impl Door {
         let LambdaEvent { payload, context } = event;
         let is_cold_start = !self.has_answered.swap(true, Ordering::Relaxed);
         let mut record = Record::new(&context.env_config.function_name, &context.request_id, now_ms, is_cold_start);
-        let outcome = tokio::time::timeout(ANSWER_WITHIN, self.decide(payload, now_ms, &mut record)).await;
+        let waited = if is_cold_start { self.opening_took } else { Duration::ZERO };
+        let left = ANSWER_WITHIN.saturating_sub(waited);
+        let outcome = tokio::time::timeout(left, self.decide(payload, now_ms, &mut record)).await;
         let outcome = outcome.unwrap_or_else(|_| failed(503, "too_slow", "there was no time left"));
         record.end(outcome, millis(began));
         Answer { reply: Reply::with(record.status), record }
@@ -82,11 +86,19 @@ impl Door {
         let Some(urls) = self.urls.as_ref().or(built.as_ref()) else {
             return failed(500, "target_url_unknown", "the gateway gave no URL; set WEBHOOK_URLS");
         };
-        if self.secrets.is_aged(now_ms) {
-            let secrets = self.secrets.clone();
-            tokio::spawn(async move { secrets.read_again(now_ms).await });
-        }
-        match self.admit(&call, urls, now_ms, record).await {
+        let headers: Vec<(&str, &[u8])> =
+            call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let queries: Vec<&str> = call.queries.iter().map(String::as_str).collect();
+        let request = Request { method: &call.method, headers: &headers, body: &call.body, queries: &queries };
+        record.correlation_id = request.correlation_id().map(str::to_owned);
+        record.trace_id = request.trace_id().map(str::to_owned);
+        match self.admit(&request, urls, now_ms, record).await {
+            // The secrets are read again beside the call to SQS and waited for: what is left undone when the answer is
+            // given freezes with the process.
+            Ok(envelope) if self.secrets.is_aged(now_ms) => {
+                let read_again = self.secrets.read_again(now_ms);
+                tokio::join!(self.send(&envelope, record), read_again).0
+            }
             Ok(envelope) => self.send(&envelope, record).await,
             Err(refusal) => {
                 let (status, reason) = (refusal.status(), refusal.reason());
@@ -100,26 +112,20 @@ impl Door {
     /// Decides with the known secrets, and once more with newer ones if the signature matches none of those.
     async fn admit(
         &self,
-        call: &Call,
+        request: &Request<'_>,
         urls: &TargetUrls,
         now_ms: i64,
         record: &mut Record,
     ) -> Result<Envelope, Refusal> {
-        let headers: Vec<(&str, &[u8])> =
-            call.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let queries: Vec<&str> = call.queries.iter().map(String::as_str).collect();
-        let request = Request { method: &call.method, headers: &headers, body: &call.body, queries: &queries };
-        record.correlation_id = request.correlation_id().map(str::to_owned);
-        record.trace_id = request.trace_id().map(str::to_owned);
-        let admit = |keys: &Keys| admit(&request, keys, urls, now_ms);
-        let (keys, problem) = self.secrets.known();
-        record.secrets_problem = problem;
-        match admit(&keys) {
+        let mut judge = || {
+            let (keys, problem) = self.secrets.known();
+            record.secrets_problem = problem;
+            admit(request, &keys, urls, now_ms)
+        };
+        match judge() {
             Err(Refusal::SignatureMismatch) if self.secrets.may_try(now_ms) => {
                 self.secrets.read_again(now_ms).await;
-                let (keys, problem) = self.secrets.known();
-                record.secrets_problem = problem;
-                admit(&keys)
+                judge()
             }
             decided => decided,
         }

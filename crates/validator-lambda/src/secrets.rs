@@ -5,20 +5,26 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
 use hubspot_webhook::door::Keys;
 use hubspot_webhook::signature::{Secret, SignatureVersion};
 
 use crate::config::SecretsFrom;
 
-/// How old what was read may become, in milliseconds, before it is read again in the background.
+/// How old what was read may become, in milliseconds, before it is read again beside the next delivery.
 const READ_AGAIN_AFTER_MS: i64 = 300_000;
 
 /// The least time between two attempts to read, in milliseconds: strangers can send wrong signatures as often as they like.
 const BETWEEN_ATTEMPTS_MS: i64 = 10_000;
 
-/// How long a delivery with a wrong signature waits for newer secrets.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long one attempt to read may take: a connection that died while the process was frozen is soon given up.
+const ATTEMPT: Duration = Duration::from_millis(700);
+
+/// How long a reading may take with its second attempt. A cold start and a delivery with a wrong signature wait for it, and
+/// SQS needs its time too before HubSpot hangs up.
+const READING: Duration = Duration::from_millis(1_500);
 
 /// What signatures are checked with now. The last known secrets stay as long as no newer ones can be read.
 #[derive(Debug)]
@@ -51,7 +57,12 @@ impl Secrets {
         let (keys, manager) = match from {
             SecretsFrom::Environment(secrets) => (Keys::new(secrets)?.with_versions(&versions), None),
             SecretsFrom::SecretsManager(name) => {
-                let client = Client::new(aws);
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(ATTEMPT)
+                    .operation_attempt_timeout(ATTEMPT)
+                    .operation_timeout(READING)
+                    .build();
+                let client = Client::from_conf(Builder::from(aws).timeout_config(timeouts).build());
                 let keys = read(&client, &name, &versions).await;
                 (keys.context("the door cannot start: HUBSPOT_CLIENT_SECRETS_ARN")?, Some((client, name)))
             }
@@ -85,8 +96,7 @@ impl Secrets {
     /// Reads them again; what cannot be read leaves the known ones as they are.
     pub(crate) async fn read_again(&self, now_ms: i64) {
         let Some((client, name)) = &self.manager else { return };
-        let read = tokio::time::timeout(PATIENCE, read(client, name, &self.versions)).await;
-        let read = read.unwrap_or_else(|_| Err(anyhow::anyhow!("AWS Secrets Manager does not answer")));
+        let read = read(client, name, &self.versions).await;
         self.with(|known| match read {
             Ok(keys) => {
                 known.keys = Arc::new(keys);

@@ -158,6 +158,26 @@ async fn the_gateway_s_own_account_is_the_url_that_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hubspot_is_answered_while_it_listens_even_if_aws_is_silent() {
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut variables = sqs::variables();
+    variables.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
+    variables.extend([("AWS_ENDPOINT_URL", endpoint.clone()), ("QUEUE_URL", format!("{endpoint}/queue"))]);
+    variables.push(("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned()));
+    let gateway = Gateway::start(Api::Rest, true, &folder.path().join("lambda.log"), &variables).await;
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let (url, timestamp) = (gateway.url(), now().as_millisecond().to_string());
+    let signature = sign_v3(&Secret::new(SECRET).unwrap(), "POST", &url, b"[]", &timestamp);
+    let began = std::time::Instant::now();
+    let request = client.post(&url).header(TIMESTAMP_HEADER, &timestamp).header(SIGNATURE_V3_HEADER, signature);
+    assert_eq!(request.body("[]").send().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "HubSpot hangs up after 5 s: {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poison_message_holds_nothing_back() {
     let chain = Chain::start(true).await;
     let forged = {

@@ -10,6 +10,7 @@ use validator_lambda::Config;
 const REST: &str = include_str!("../../../../tests/payloads/gateway/rest_v1.json");
 const HTTP: &str = include_str!("../../../../tests/payloads/gateway/http_v2.json");
 const DENIED: &str = r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"denied"}"#;
+const THROTTLED: &str = r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"slow down"}"#;
 const NO_SUCH_QUEUE: &str = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}"#;
 
 /// Asks a new door once; answers also with the messages that SQS was given.
@@ -117,6 +118,7 @@ async fn nothing_is_accepted_until_sqs_confirms() {
         (&[Says::Answer(403, DENIED)][..], "queue_failed"),
         (&[Says::Answer(400, NO_SUCH_QUEUE)], "queue_failed"),
         (&[Says::Answer(500, "{}"), Says::Answer(503, "{}")], "queue_failed"),
+        (&[Says::Answer(400, THROTTLED)], "queue_failed"),
         (&[Says::Answer(200, "not JSON")], "queue_failed"),
         (&[Says::Nothing], "queue_failed"),
         (&[Says::Answer(200, "{}")], "queue_unconfirmed"),
