@@ -14,8 +14,8 @@ use crate::envelope::EnvelopeError;
 /// headers included. It also bounds what a queue message is unpacked to.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
-/// Below this a message is one or two network packets either way.
-const MIN_COMPRESSED_BYTES: usize = 1_024;
+/// Below this to compress takes longer than what it saves later.
+const MIN_COMPRESSED_BYTES: usize = 4_096;
 
 const PLAIN: &str = "base64";
 const COMPRESSED: &str = "gzip+base64";
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_body_is_compressed_where_that_makes_it_smaller() {
         let batch = include_bytes!("../../../tests/payloads/batch_of_100.json");
-        let noise: Vec<u8> = (0..64_u8).flat_map(|number| crate::signature::sha256([&[number]])).collect();
+        let noise: Vec<u8> = (0..=255_u8).flat_map(|number| crate::signature::sha256([&[number]])).collect();
         for (body, encoding) in [
             (&[][..], PLAIN),
             (&[b' '; MIN_COMPRESSED_BYTES - 1], PLAIN),
