@@ -209,7 +209,7 @@ fn rest_event(id: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &
             "accountId": "111122223333", "protocol": "HTTP/1.1", "stage": "prod", "domainName": DOMAIN,
             "requestId": id, "apiId": "k3x9qw71zb", "identity": { "sourceIp": "203.0.113.40" },
         },
-        // Without binary media types the gateway takes every body for text.
+        // With binary media types for everything the gateway takes no body for text.
         "body": BASE64.encode(body), "isBase64Encoded": true,
     })
 }

@@ -239,7 +239,11 @@ fn keys(reader: &mut Reader<'_>) -> Option<Keys> {
 }
 
 fn secrets(text: &str) -> Result<Vec<Secret>, String> {
-    Secret::list(text).map_err(|error| error.to_string())
+    match Secret::list(text) {
+        // Only JSON can be a text and hold none.
+        Ok(secrets) if secrets.is_empty() => Err("it holds no secret".to_owned()),
+        read => read.map_err(|error| error.to_string()),
+    }
 }
 
 fn database(text: &str) -> Result<PathBuf, String> {
@@ -305,6 +309,17 @@ mod tests {
         let problems = LocalConfig::read(&Environment::of(&wrong)).unwrap_err().to_string();
         assert!(!problems.contains("hush"), "{problems}");
         insta::assert_snapshot!("everything_wrong", problems);
+    }
+
+    #[test]
+    fn a_list_without_a_secret_is_none() {
+        for name in ["HUBSPOT_CLIENT_SECRETS", "HUBSPOT_RETIRED_SECRETS"] {
+            let mut variables = local();
+            variables.retain(|(given, _)| *given != name);
+            variables.push((name, "[]"));
+            let problems = LocalConfig::read(&Environment::of(&variables)).unwrap_err().to_string();
+            assert!(problems.contains(name) && problems.contains("it holds no secret"), "{problems}");
+        }
     }
 
     #[test]
