@@ -177,16 +177,16 @@ impl Envelope {
     }
 
     /// SHA-256 in hex over what was received and when: the same for every copy of one queue message, another one for the
-    /// next attempt of the same delivery.
+    /// next attempt of the same delivery. The signature, which was found right, stands for the body.
     pub fn id(&self) -> String {
-        let Delivery { received_at_ms, method, url, proof, body, .. } = &self.delivery;
+        let Delivery { received_at_ms, method, url, proof, .. } = &self.delivery;
         let (signature, timestamp) = match proof {
             Proof::V3 { signature, timestamp } => (signature.as_str(), timestamp.as_str()),
             Proof::Older { signature } => (signature.as_str(), ""),
         };
-        // Everything before the body is printable ASCII, so a line feed separates it without doubt.
-        let head = format!("{received_at_ms}\n{method}\n{url}\n{signature}\n{timestamp}\n");
-        HEXLOWER.encode(&sha256([head.as_bytes(), body]))
+        // All of them are printable ASCII, so a line feed separates them without doubt.
+        let received = format!("{received_at_ms}\n{method}\n{url}\n{signature}\n{timestamp}\n");
+        HEXLOWER.encode(&sha256([received.as_bytes()]))
     }
 
     /// When the door received the delivery, epoch milliseconds UTC.
