@@ -32,12 +32,12 @@
 //! a header that is none of ours, and panics on base64 that is none and on a query parameter without a value.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
-use std::marker::PhantomData;
+use std::fmt::Write;
 
 use data_encoding::BASE64;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserialize, Deserializer};
+
+use crate::json::Json;
 
 /// So many query parameters are tried in every order: 4 parts have 24 orders.
 const MAX_PERMUTED: usize = 4;
@@ -62,8 +62,7 @@ impl Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let event = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str::<Payload>(event.get()).ok().and_then(Payload::into_call)))
+        Ok(Self(Call::read(Json::deserialize(deserializer)?)))
     }
 }
 
@@ -81,67 +80,35 @@ pub(crate) struct Call {
     pub(crate) hint: Option<&'static str>,
 }
 
-/// The part of an event that is read; everything else in it may be as it likes.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload {
-    version: Option<String>,
-    http_method: Option<String>,
-    path: Option<String>,
-    raw_path: Option<String>,
-    raw_query_string: Option<String>,
-    query_string_parameters: Option<Pairs<String>>,
-    multi_value_query_string_parameters: Option<Pairs<Vec<String>>>,
-    headers: Option<Pairs<String>>,
-    multi_value_headers: Option<Pairs<Vec<String>>>,
-    request_context: Context,
-    body: Option<String>,
-    is_base64_encoded: Option<bool>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Context {
-    api_id: Option<String>,
-    domain_name: Option<String>,
-    stage: Option<String>,
-    /// Only events of API Gateway with payload 1.0 have it.
-    http_method: Option<String>,
-    path: Option<String>,
-    /// Only events with payload 2.0 have it.
-    http: Option<Http>,
-}
-
-#[derive(serde::Deserialize)]
-struct Http {
-    method: String,
-    path: Option<String>,
-}
-
-impl Payload {
-    fn into_call(self) -> Option<Call> {
-        let Context { api_id, domain_name, stage, http_method, path, http } = self.request_context;
-        let (method, paths, parts, headers) = match (http, http_method) {
-            (Some(http), _) => {
-                let headers = self.headers.map(|headers| headers.0).unwrap_or_default();
-                (http.method, [http.path.or(self.raw_path), None], None, headers)
+impl Call {
+    /// What the event tells; none if it is from no REST API and no HTTP API.
+    fn read(mut event: Json<'_>) -> Option<Self> {
+        let mut context = event.take("requestContext");
+        // Only events with payload 2.0 have it, and the method in the context only those with payload 1.0.
+        let mut http = context.take("http");
+        let (version, path) = (event.take("version").text(), event.take("path").text());
+        let (method, paths, parts, headers) = match (http.take("method").text(), context.take("httpMethod").text()) {
+            (Some(method), _) => {
+                let path = http.take("path").text().or_else(|| event.take("rawPath").text());
+                (method, [path, None], None, event.take("headers").texts())
             }
             (None, Some(_)) => {
-                let parts = flattened(self.multi_value_query_string_parameters, self.query_string_parameters);
-                let headers = flattened(self.multi_value_headers, self.headers);
+                let parts = either(&mut event, "multiValueQueryStringParameters", "queryStringParameters");
+                let headers = either(&mut event, "multiValueHeaders", "headers");
                 // A REST API's own `path` lacks the stage.
-                let mapped = self.path.filter(|_| self.version.is_some());
-                (self.http_method?, [path, mapped], Some(parts), headers)
+                let mapped = path.filter(|_| version.is_some());
+                (event.take("httpMethod").text()?, [context.take("path").text(), mapped], Some(parts), headers)
             }
             (None, None) => return None,
         };
+        let (api_id, domain_name) = (context.take("apiId").text(), context.take("domainName").text());
         let own_domain = api_id
             .zip(domain_name.as_ref())
             .is_some_and(|(api, domain)| domain.strip_prefix(api.as_str()).is_some_and(|rest| rest.starts_with('.')));
         let mut paths: Vec<String> = paths.into_iter().flatten().collect();
-        if self.version.is_some() {
+        if version.is_some() {
             paths = paths.iter().map(|path| escaped(path, PATH_LITERALS)).collect();
-            if let Some(stage) = stage.filter(|_| !own_domain) {
+            if let Some(stage) = context.take("stage").text().filter(|_| !own_domain) {
                 let rest = |path: &String| path.strip_prefix('/')?.strip_prefix(stage.as_str()).map(str::to_owned);
                 let unstaged: Vec<_> = paths.iter().filter_map(rest).filter(|rest| rest.starts_with('/')).collect();
                 paths.extend(unstaged);
@@ -154,8 +121,8 @@ impl Payload {
                 urls.push(url);
             }
         }
-        let encoded = self.is_base64_encoded.unwrap_or_default();
-        let text = self.body.unwrap_or_default();
+        let encoded = event.take("isBase64Encoded").flag().unwrap_or_default();
+        let text = event.take("body").text().unwrap_or_default();
         let hint = if parts
             .as_ref()
             .is_some_and(|parts| parts.len() > MAX_PERMUTED || parts.len() > 1 && text.len() > MAX_PERMUTED_BODY_BYTES)
@@ -170,10 +137,10 @@ impl Payload {
         };
         let queries = match parts {
             Some(parts) => spellings(&parts, text.len()),
-            None => self.raw_query_string.into_iter().filter(|query| !query.is_empty()).collect(),
+            None => event.take("rawQueryString").text().into_iter().filter(|query| !query.is_empty()).collect(),
         };
         let body = if encoded { BASE64.decode(text.as_bytes()).ok()? } else { text.into_bytes() };
-        Some(Call { method, urls, queries, headers, body, hint })
+        Some(Self { method, urls, queries, headers, body, hint })
     }
 }
 
@@ -214,43 +181,10 @@ fn escaped(text: &str, literals: &str) -> String {
     })
 }
 
-/// The list with every value, else the one with one value a name.
-fn flattened(several: Option<Pairs<Vec<String>>>, single: Option<Pairs<String>>) -> Vec<(String, String)> {
-    match several.filter(|several| !several.0.is_empty()) {
-        Some(several) => {
-            let flat =
-                |(name, values): (String, Vec<String>)| values.into_iter().map(move |value| (name.clone(), value));
-            several.0.into_iter().flat_map(flat).collect()
-        }
-        None => single.map(|single| single.0).unwrap_or_default(),
-    }
-}
-
-/// The entries of a JSON object, in their order and with every repeated name.
-struct Pairs<V>(Vec<(String, V)>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsVisitor(PhantomData))
-    }
-}
-
-struct PairsVisitor<V>(PhantomData<V>);
-
-impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
-    type Value = Pairs<V>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Pairs<V>, M::Error> {
-        let mut pairs = Vec::with_capacity(object.size_hint().unwrap_or_default());
-        while let Some(pair) = object.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Pairs(pairs))
-    }
+/// The texts of the member with every value, else of the one with one value a name.
+fn either(event: &mut Json<'_>, several: &str, single: &str) -> Vec<(String, String)> {
+    let texts = event.take(several).texts();
+    if texts.is_empty() { event.take(single).texts() } else { texts }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod aws;
 mod config;
 mod gateway;
+mod json;
 mod record;
 mod reply;
 mod secrets;
