@@ -1,5 +1,7 @@
 //! Gateway events in, SQS requests, answers and log lines out. AWS is faked at the socket.
 
+use std::time::Duration;
+
 use crate::support::{Aws, NOW_MS, QUEUE_URL, SECRET, Says, Seen, ask, environment};
 use hubspot_webhook::door::Keys;
 use hubspot_webhook::envelope::Unverified;
@@ -131,6 +133,16 @@ async fn nothing_is_accepted_until_sqs_confirms() {
     }
     let (second, messages) = answer_with(event(REST), None, &[Says::Answer(500, "{}"), Says::Confirmed]).await;
     assert_eq!((second.status, messages.len()), (200, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_waited_for_hubspot_is_answered_in_time() {
+    let aws = Aws::start(&[Says::Nothing], &[]);
+    let door = aws.open(&[], Duration::from_secs(60)).await.expect("the door opens");
+    let began = tokio::time::Instant::now();
+    let seen = ask(&door, event(REST), NOW_MS).await;
+    assert_eq!(seen.reason(), (503, "too_slow"));
+    assert_eq!(began.elapsed().as_millis() / 100, 37);
 }
 
 #[tokio::test]

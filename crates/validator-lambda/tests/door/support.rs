@@ -100,10 +100,14 @@ impl Aws {
 
     /// Opens a door with these variables over the usual ones.
     pub(crate) async fn try_door(&self, variables: &[(&str, &str)]) -> anyhow::Result<Door> {
+        // Only a service that never answers is waited for as short as this.
+        self.open(variables, Duration::from_millis(if self.is_silent() { 100 } else { 60_000 })).await
+    }
+
+    /// Opens a door that leaves AWS so much time for each attempt.
+    pub(crate) async fn open(&self, variables: &[(&str, &str)], patience: Duration) -> anyhow::Result<Door> {
         let given = |name: &str| variables.iter().find(|(given, _)| *given == name).map(|(_, value)| value.to_string());
         let config = Config::read(|name| given(name).or_else(|| environment(name))).expect("a right configuration");
-        // Only a service that never answers is waited for as short as this.
-        let patience = Duration::from_millis(if self.is_silent() { 100 } else { 60_000 });
         Door::open(config, &self.sdk(patience).await, NOW_MS).await
     }
 
