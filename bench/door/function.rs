@@ -73,7 +73,7 @@ pub(crate) struct Workshop {
 
 /// The folder of the peers' sources.
 pub(crate) fn sources() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/door"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 impl Workshop {

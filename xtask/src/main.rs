@@ -30,6 +30,9 @@ Usage: cargo xtask <TASK>
   bench door [--quick] [--json]
                              measure the door beside a bare Lambda and a Node Lambda: start, latency, CPU, memory, size,
                              signature checks; --quick does half as much
+  bench worker [--quick] [--json]
+                             measure the worker with backlogs of 100,000 and 1,000,000 events beside an SQS consumer in
+                             Node: CPU, memory, size of the books, use of HubSpot's limits; --quick does a fifth
   check                      formatting, lints, docs, the rules of the house, and what may be built from
   package [--arm64]          build the Lambda's zip, for x86_64 or on an arm64 machine for that, and
                              hold its size against the budget
@@ -43,7 +46,7 @@ enum Task {
     Help,
     Test { system: bool, filters: Vec<String> },
     Soak(soak::Search),
-    Bench(bench::Door),
+    Bench(bench::Bench),
     Check,
     Package(package::Architecture),
 }
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
         Task::Test { system: false, filters } => test::run(&filters),
         Task::Test { system: true, filters } => system::run(&filters),
         Task::Soak(search) => soak::run(&search),
-        Task::Bench(door) => bench::run(&door),
+        Task::Bench(bench) => bench::run(&bench),
         Task::Check => checks::run(),
         Task::Package(architecture) => package::run(architecture),
     };
@@ -121,22 +124,24 @@ fn parse_soak(arguments: &[String]) -> Result<soak::Search, String> {
     Ok(search)
 }
 
-fn parse_bench(arguments: &[String]) -> Result<bench::Door, String> {
+fn parse_bench(arguments: &[String]) -> Result<bench::Bench, String> {
     let Some((name, options)) = arguments.split_first() else {
         return Err("`bench` needs to know what to measure".to_owned());
     };
-    if name != "door" {
-        return Err(format!("there is no bench `{name}`"));
-    }
-    let mut door = bench::Door::default();
+    let what = match name.as_str() {
+        "door" => bench::What::Door,
+        "worker" => bench::What::Worker,
+        _ => return Err(format!("there is no bench `{name}`")),
+    };
+    let mut bench = bench::Bench { what, quick: false, json: false };
     for option in options {
         match option.as_str() {
-            "--quick" => door.quick = true,
-            "--json" => door.json = true,
-            _ => return Err(format!("`bench door` has no option `{option}`")),
+            "--quick" => bench.quick = true,
+            "--json" => bench.json = true,
+            _ => return Err(format!("`bench {name}` has no option `{option}`")),
         }
     }
-    Ok(door)
+    Ok(bench)
 }
 
 #[cfg(test)]
@@ -159,9 +164,10 @@ mod tests {
             parsed("soak --rounds 40 --seed 7"),
             Ok(Task::Soak(soak::Search { rounds: Some(40), seed: Some(7) }))
         );
-        assert_eq!(parsed("bench door"), Ok(Task::Bench(bench::Door::default())));
-        assert_eq!(parsed("bench door --quick"), Ok(Task::Bench(bench::Door { quick: true, json: false })));
-        assert_eq!(parsed("bench door --json --quick"), Ok(Task::Bench(bench::Door { quick: true, json: true })));
+        let bench = |what, quick, json| Ok(Task::Bench(bench::Bench { what, quick, json }));
+        assert_eq!(parsed("bench door"), bench(bench::What::Door, false, false));
+        assert_eq!(parsed("bench worker --quick"), bench(bench::What::Worker, true, false));
+        assert_eq!(parsed("bench door --json --quick"), bench(bench::What::Door, true, true));
         assert_eq!(parsed("check"), Ok(Task::Check));
         assert_eq!(parsed("package"), Ok(Task::Package(package::Architecture::X86_64)));
         assert_eq!(parsed("package --arm64"), Ok(Task::Package(package::Architecture::Arm64)));
