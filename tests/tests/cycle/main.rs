@@ -11,6 +11,7 @@ mod ends;
 mod opening;
 mod quiet;
 mod receipts;
+mod reconcile;
 mod sending;
 mod settling;
 mod taking_in;

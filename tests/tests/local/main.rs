@@ -7,4 +7,5 @@ mod demo;
 mod faults;
 mod odd_records;
 mod privacy;
+mod reconcile;
 mod signatures;

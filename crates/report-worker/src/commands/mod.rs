@@ -1,10 +1,11 @@
 //! The commands. Results go to stdout, everything else to stderr; the exit code is 0 done, 1 failed or refused, 2 wrong
-//! usage or configuration.
+//! usage or configuration, 3 something is wrong and was not repaired.
 
 #[cfg(feature = "demo")]
 mod demo;
 mod local;
 mod preview;
+mod reconcile;
 mod send;
 mod verify;
 mod work;
@@ -39,6 +40,8 @@ enum Command {
     Worker(worker::Args),
     /// Render a report to files, or send it once
     Preview(preview::Args),
+    /// Compare the books with HubSpot, and list or take in what is missing
+    Reconcile(reconcile::Args),
     /// Make a signed HubSpot delivery and post it to a URL
     Send(send::Args),
     /// Say whether a delivery's signature is valid, and if not, why
@@ -65,6 +68,7 @@ pub async fn run(cli: Cli, environment: &Environment, clock: fn() -> Timestamp) 
         Command::Local => local::run(environment, clock).await,
         Command::Worker(args) => worker::run(args, environment, clock).await,
         Command::Preview(args) => preview::run(args, environment, now).await,
+        Command::Reconcile(args) => reconcile::run(args, environment, clock).await,
         Command::Send(args) => send::run(args, environment, now).await,
         Command::Verify(args) => verify::run(args, environment, now).await,
     };

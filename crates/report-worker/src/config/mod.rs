@@ -216,6 +216,17 @@ pub fn client_secrets(environment: &Environment) -> Result<Vec<Secret>, Problems
     reader.finish(|| found)
 }
 
+/// HubSpot and the books, for `reconcile`.
+///
+/// # Errors
+/// Every missing or wrong variable at once.
+pub fn reconcile_alone(environment: &Environment) -> Result<(CrmConfig, PathBuf), Problems> {
+    let mut reader = Reader::new(environment);
+    let crm = CrmConfig::read(&mut reader);
+    let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
+    reader.finish(|| crm.zip(books))
+}
+
 /// The path in a `sqlite:` URL.
 ///
 /// # Errors

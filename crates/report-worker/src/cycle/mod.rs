@@ -6,6 +6,7 @@
 mod books;
 mod calendar;
 mod enrich;
+pub mod reconcile;
 mod report;
 mod send;
 mod take_in;
@@ -167,6 +168,11 @@ async fn work(app: &App, books: &books::Books, now: Timestamp, summary: &mut Sum
         Err(error) => summary.problem("opening balance", error),
     }
     calendar::midnight(app, books, now, summary).await?;
+    match reconcile::nightly(app, books, now, summary).await {
+        Ok(()) => {}
+        Err(books::BooksError::Store(error)) => return Err(error),
+        Err(error) => summary.problem("reconcile", error),
+    }
     report::report(app, books, now, summary).await
 }
 

@@ -5,6 +5,7 @@
 //! MariaDB share, but for the words in this file.
 
 mod changes;
+mod compared;
 mod deliveries;
 mod due;
 mod facts;
@@ -12,6 +13,7 @@ mod mails;
 mod records;
 mod reports;
 
+pub use compared::Standing;
 pub use deliveries::{DeliveredEvent, Delivery, SetAside, TakenIn};
 pub use due::Due;
 pub use mails::{MailState, OutgoingMail, RecipientState, WaitingMail};
@@ -35,7 +37,10 @@ const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 /// How long a statement waits for another process to finish its transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "books", include_str!("migrations/sqlite/0001_books.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "books", include_str!("migrations/sqlite/0001_books.sql")),
+    (2, "comparison", include_str!("migrations/sqlite/0002_comparison.sql")),
+];
 
 /// The books, in one of the engines.
 #[derive(Debug, Clone)]

@@ -1,0 +1,121 @@
+//! What HubSpot never managed to deliver is found by comparing, and then told like everything else.
+
+use hubspot_simulator::Kind;
+use report_worker::cycle::reconcile::{Comparison, Reconciled};
+use report_worker::domain::record;
+
+use crate::world::{PORTAL, World};
+
+/// Compares by hand, and gives what was found, without the ids.
+async fn compare(world: &World, repair: bool) -> (Reconciled, Vec<String>) {
+    let (store, crm) = (&world.app.store, &world.app.crm);
+    let comparison = Comparison { store, crm, portal_id: PORTAL, walk: "by hand", repair };
+    let mut progress = comparison.begin(world.now()).await.unwrap();
+    while comparison.step(&mut progress, world.now()).await.unwrap() {}
+    let (result, found) = comparison.end(progress, world.now()).await.unwrap();
+    let told = |(record, difference): &(record::RecordKey, String)| format!("{} {difference}", record.kind);
+    let mut found: Vec<String> = found.iter().map(told).collect();
+    found.sort();
+    (result, found)
+}
+
+#[tokio::test]
+async fn whatever_was_never_delivered_is_found_once_and_told() {
+    let (mut changed, mut gone, mut back, mut renamed) = (0, 0, 0, 0);
+    let mut world = World::open(|account| {
+        changed = account.create(Kind::Deal, &[("amount", "100"), ("dealstage", "closedwon")]);
+        gone = account.create(Kind::Invoice, &[("hs_invoice_status", "open"), ("hs_amount_billed", "7")]);
+        back = account.create(Kind::Deal, &[("amount", "5")]);
+        renamed = account.create(Kind::Deal, &[("dealname", "Old")]);
+    })
+    .await;
+    world.archive(Kind::Deal, back).await;
+    world.report().await;
+    assert_eq!(compare(&world, false).await.1, [""; 0], "nothing was lost so far");
+
+    // No event of these reaches anybody.
+    world.clock.advance(60_000);
+    world.account().set(Kind::Deal, changed, &[("amount", "250")]);
+    world.account().set(Kind::Deal, renamed, &[("dealname", "New")]);
+    world.account().archive(Kind::Invoice, gone);
+    world.account().restore(Kind::Deal, back);
+    world.account().create(Kind::Deal, &[("amount", "9"), ("dealstage", "closedwon")]);
+    assert_eq!(compare(&world, false).await.1, ["deal closed"], "the rest may have events on their way");
+
+    world.clock.advance(600_001);
+    let all = ["deal closed", "deal missing", "deal other amount", "invoice unlisted"];
+    let (result, found) = compare(&world, false).await;
+    assert_eq!((result.listed, result.found, result.repaired), (4, 4, false));
+    assert_eq!(found, all);
+    assert_eq!(world.cycle().await.records_read, 0, "it was only to be listed");
+
+    assert_eq!(compare(&world, true).await.1, all);
+    assert_eq!(compare(&world, true).await.1, [""; 0], "what is due is not missing");
+    let mut summary = world.cycle().await;
+    // An invoice that is not there is asked for again, as after a deletion.
+    summary.add(&world.cycle_after(2).await);
+    summary.add(&world.cycle_after(10).await);
+    assert_eq!((summary.changes, summary.problems.len()), (4, 0));
+    let mut changes = world.changes().await;
+    changes.sort();
+    let told_before = "record.archived";
+    assert_eq!(changes, ["deal.amount_changed", "deal.won", told_before, "record.archived", "record.restored"]);
+    world.clock.advance(3_600_000);
+    assert_eq!(compare(&world, false).await.1, [""; 0]);
+}
+
+#[tokio::test]
+async fn every_night_the_books_are_compared_and_repaired_by_themselves() {
+    let mut deal = 0;
+    let world =
+        World::open(|account| deal = account.create(Kind::Deal, &[("amount", "100"), ("dealstage", "closedwon")]))
+            .await;
+    world.account().set(Kind::Deal, deal, &[("amount", "250")]);
+    let searches = || world.calls("POST /crm/objects/deals/search");
+    let after_opening = searches();
+    // Twelve hours later it is 23:00 in Berlin, then 0:30.
+    assert_eq!(world.cycle_after(12 * 3_600).await.changes, 0);
+    assert_eq!(searches(), after_opening);
+    let mut summary = world.cycle_after(5_400).await;
+    assert_eq!(searches(), after_opening + 1);
+    summary.add(&world.cycle_after(60).await);
+    assert_eq!((summary.changes, summary.problems.len()), (1, 0));
+    assert_eq!(searches(), after_opening + 1, "once a night");
+    let result: Reconciled = world.app.store.fact("reconciled").await.unwrap().unwrap();
+    assert_eq!((result.listed, result.found, result.repaired), (1, 1, true));
+}
+
+#[tokio::test]
+async fn a_night_in_which_hubspot_cannot_be_asked_says_nothing_of_the_books() {
+    let world = World::open(|account| drop(account.create(Kind::Invoice, &[("hs_amount_billed", "3")]))).await;
+    world.simulator.faults().arm("server-error:99".parse().unwrap());
+    let summary = world.cycle_after(14 * 3_600).await;
+    assert!(summary.problems.iter().any(|problem| problem.starts_with("reconcile: ")), "{:?}", summary.problems);
+    assert_eq!(world.app.store.fact::<Reconciled>("reconciled").await.unwrap(), None);
+    world.simulator.faults().clear();
+    assert_eq!(world.cycle_after(60).await.problems, [""; 0]);
+    assert!(world.app.store.fact::<Reconciled>("reconciled").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_interrupted_comparison_goes_on_where_it_was() {
+    let world = World::open(|account| {
+        for _ in 0..450 {
+            account.create(Kind::Deal, &[]);
+        }
+    })
+    .await;
+    world.clock.advance(3_600_000);
+    let (store, crm) = (&world.app.store, &world.app.crm);
+    let comparison = Comparison { store, crm, portal_id: PORTAL, walk: "by hand", repair: false };
+    let mut progress = comparison.begin(world.now()).await.unwrap();
+    assert!(comparison.step(&mut progress, world.now()).await.unwrap());
+    // The process ends here.
+    world.clock.advance(60_000);
+    let again = comparison.begin(world.now()).await.unwrap();
+    assert_eq!((again.began_at, again.listed), (progress.began_at, 200));
+    assert_eq!(compare(&world, false).await.1, [""; 0], "what the first part has listed is not taken for unlisted");
+    world.clock.advance(1);
+    let stale = comparison.begin(world.now()).await.unwrap();
+    assert_eq!(stale.listed, 0, "that one came to its end");
+}
