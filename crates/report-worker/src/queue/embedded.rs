@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::{CAUSE_RECEIVE_LIMIT, DeadLetter, Depth, Message, NotDeleted, QueueError};
 
 /// The layout of the file, step by step; `PRAGMA user_version` counts the steps taken. A step once released never changes.
-const LAYOUT: [&str; 1] = [include_str!("layout/0001_messages.sql")];
+const LAYOUT: [&str; 2] =
+    [include_str!("layout/0001_messages.sql"), include_str!("layout/0002_dead_letters_received.sql")];
 /// `PRAGMA application_id` of a queue file ("CBQ1"), so that a database of something else is never taken for one.
 const APPLICATION_ID: i64 = 0x4342_5131;
 /// Takes the write lock at once: a transaction that reads first and then has to wait for it could fail as outdated.
@@ -28,9 +29,9 @@ pub struct Embedded {
     file: PathBuf,
     settings: EmbeddedSettings,
     /// One connection: SQLite writes one transaction at a time anyway, and so they line up here in order.
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
     /// Wakes a waiting receive of this process.
-    sent: Arc<Notify>,
+    pub(super) sent: Arc<Notify>,
 }
 
 /// What can be chosen about an embedded queue.
@@ -148,8 +149,8 @@ impl Embedded {
         let failed = |source| self.failed("read", source);
         let mut transaction = self.begin("read").await?;
         sqlx::query(
-            "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at)
-             SELECT id, body, ?3, sent_at, ?1 FROM messages WHERE visible_at <= ?1 AND receive_count >= ?2",
+            "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at, receive_count)
+             SELECT id, body, ?3, sent_at, ?1, receive_count FROM messages WHERE visible_at <= ?1 AND receive_count >= ?2",
         )
         .bind(now_ms)
         .bind(self.settings.receive_limit)
@@ -247,8 +248,8 @@ impl Embedded {
         let failed = |source| self.failed("move a dead letter in", source);
         let mut transaction = self.begin("move a dead letter in").await?;
         sqlx::query(
-            "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at)
-             SELECT id, body, ?3, sent_at, ?4 FROM messages WHERE id = ?1 AND receipt = ?2",
+            "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at, receive_count)
+             SELECT id, body, ?3, sent_at, ?4, receive_count FROM messages WHERE id = ?1 AND receipt = ?2",
         )
         .bind(&message.id)
         .bind(&message.receipt)
@@ -302,11 +303,11 @@ impl Embedded {
             .collect())
     }
 
-    async fn begin(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>, QueueError> {
+    pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>, QueueError> {
         self.pool.begin_with(BEGIN).await.map_err(|source| self.failed(doing, source))
     }
 
-    fn failed(&self, doing: &'static str, source: sqlx::Error) -> QueueError {
+    pub(super) fn failed(&self, doing: &'static str, source: sqlx::Error) -> QueueError {
         QueueError::File { file: self.file.clone(), doing, source }
     }
 }

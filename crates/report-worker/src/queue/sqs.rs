@@ -21,7 +21,7 @@ use super::{
 };
 
 /// The message attribute of a dead letter that says why it is one.
-const CAUSE: &str = "cause";
+pub(super) const CAUSE: &str = "cause";
 const CAUSE_TYPE: &str = "String";
 /// Longer than the longest wait of a receive, so that a quiet queue is not taken for a dead connection.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,9 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client of two SQS queues.
 #[derive(Clone, Debug)]
 pub struct Sqs {
-    client: aws_sdk_sqs::Client,
-    queue_url: String,
-    dead_letter_queue_url: String,
+    pub(super) client: aws_sdk_sqs::Client,
+    pub(super) queue_url: String,
+    pub(super) dead_letter_queue_url: String,
 }
 
 impl Sqs {
@@ -156,7 +156,7 @@ impl Sqs {
     }
 
     /// Visible and invisible messages of one queue.
-    async fn count(&self, queue_url: &str) -> Result<(u64, u64), QueueError> {
+    pub(super) async fn count(&self, queue_url: &str) -> Result<(u64, u64), QueueError> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -202,7 +202,7 @@ fn read_message(message: aws_sdk_sqs::types::Message) -> Message {
     }
 }
 
-fn read_dead_letter(message: aws_sdk_sqs::types::Message) -> DeadLetter {
+pub(super) fn read_dead_letter(message: aws_sdk_sqs::types::Message) -> DeadLetter {
     let cause = message.message_attributes.and_then(|mut a| a.remove(CAUSE)?.string_value);
     let sent_ms = message.attributes.and_then(|a| a.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok());
     DeadLetter {
@@ -224,7 +224,7 @@ fn fitting_cause(cause: &str, body_bytes: usize) -> Option<String> {
 }
 
 /// Puts an SDK error into ours while it still shows whether trying again makes sense.
-fn failed<E>(doing: &'static str, queue_url: &str, error: SdkError<E, HttpResponse>) -> QueueError
+pub(super) fn failed<E>(doing: &'static str, queue_url: &str, error: SdkError<E, HttpResponse>) -> QueueError
 where
     E: ProvideErrorMetadata,
     aws_sdk_sqs::Error: From<SdkError<E, HttpResponse>>,
