@@ -1,5 +1,6 @@
 //! Configuration: the one room that reads the environment. Everything wrong is told at once, before anything starts.
 
+mod operator;
 mod reader;
 
 use std::net::SocketAddr;
@@ -12,10 +13,15 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::operator::QueueConfig;
 pub use self::reader::{Environment, Problem, Problems};
+use self::operator::http_url;
 use self::reader::{Reader, duration, list};
 use crate::domain::time::zone;
 use crate::mailer::{Mailer, check_address};
+
+/// Where `local` keeps its queue unless it is told otherwise.
+const QUEUE_FILE: &str = "closing-bell-queue.sqlite";
 
 /// What `closing-bell local` needs.
 #[derive(Debug)]
@@ -97,7 +103,7 @@ impl LocalConfig {
         let listen = reader.or("LISTEN", "127.0.0.1:8080", |text| {
             text.parse::<SocketAddr>().map_err(|_| "not an address and port such as 127.0.0.1:8080".to_owned())
         });
-        let queue_file = reader.or("QUEUE_FILE", "closing-bell-queue.sqlite", |text| Ok(PathBuf::from(text)));
+        let queue_file = reader.or("QUEUE_FILE", QUEUE_FILE, |text| Ok(PathBuf::from(text)));
         let work = WorkConfig::read(&mut reader, Some("sqlite:closing-bell.sqlite"));
         reader.finish(|| Some(Self { urls: urls?, listen: listen?, queue_file: queue_file?, work: work? }))
     }
@@ -110,13 +116,9 @@ impl WorkerConfig {
     /// Every missing or wrong variable at once.
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut reader = Reader::new(environment);
-        let url = |text: &str| match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.to_owned()),
-            _ => Err("not an http(s) URL".to_owned()),
-        };
-        let queue_url = reader.required("QUEUE_URL", "the URL of the SQS queue", url);
+        let queue_url = reader.required("QUEUE_URL", "the URL of the SQS queue", http_url);
         let dead_letter_queue_url =
-            reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the SQS queue for dead letters", url);
+            reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the SQS queue for dead letters", http_url);
         let work = WorkConfig::read(&mut reader, None);
         let allowed = reader.or("ALLOW_SQLITE_WITH_SQS", "no", |text| match text {
             "yes" => Ok(true),

@@ -12,6 +12,7 @@ mod facts;
 mod mails;
 mod records;
 mod reports;
+mod status;
 
 pub use compared::Standing;
 pub use deliveries::{DeliveredEvent, Delivery, SetAside, TakenIn};
@@ -19,6 +20,7 @@ pub use due::Due;
 pub use mails::{MailState, OutgoingMail, RecipientState, WaitingMail};
 pub use records::{NewChange, Outcome, RecordState, StoredRecord};
 pub use reports::{NewReport, PendingChange};
+pub use status::Figures;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
