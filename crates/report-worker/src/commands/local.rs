@@ -6,8 +6,9 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
+use super::watch::Watch;
 use super::work;
-use crate::config::{Environment, LocalConfig};
+use crate::config::{Environment, LocalConfig, QueueConfig};
 use crate::endpoint::{self, Endpoint};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
 
@@ -28,13 +29,15 @@ pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> 
     }
     let queue = Queue::Embedded(queue);
     let interval = config.work.poll_interval;
+    let heartbeat = QueueConfig::File(config.queue_file).heartbeat();
     let endpoint = Endpoint { keys: config.work.keys.clone(), urls: config.urls, queue: queue.clone(), clock };
     let app = work::app(queue, config.work, clock()).await?;
     tracing::info!(listen = %listener.local_addr()?, path = "/webhooks/hubspot", "listening for HubSpot's webhooks");
     let stop = work::stopped()?;
     let serving =
         tokio::spawn(axum::serve(listener, endpoint::router(endpoint)).with_graceful_shutdown(stop).into_future());
-    work::keep_working(&app, interval, clock).await?;
+    let watch = Watch::local(heartbeat, interval, clock());
+    work::keep_working(&app, interval, clock, watch).await?;
     // Whoever is being answered gets the answer; a caller that never finishes is not waited for.
     serving.abort();
     tracing::info!("ended as asked; nothing was left half done");

@@ -3,11 +3,16 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod health;
 mod local;
+mod operator;
 mod preview;
 mod reconcile;
+mod redrive;
 mod send;
+mod status;
 mod verify;
+mod watch;
 mod work;
 mod worker;
 
@@ -46,6 +51,12 @@ enum Command {
     Send(send::Args),
     /// Say whether a delivery's signature is valid, and if not, why
     Verify(verify::Args),
+    /// Say how the queue, the books and the mails stand
+    Status(status::Args),
+    /// Exit with 0 if the worker here is well, else with 1; for containers
+    Health,
+    /// List the dead letters, or put them back into the queue
+    Redrive(redrive::Args),
 }
 
 impl Cli {
@@ -71,6 +82,9 @@ pub async fn run(cli: Cli, environment: &Environment, clock: fn() -> Timestamp) 
         Command::Reconcile(args) => reconcile::run(args, environment, clock).await,
         Command::Send(args) => send::run(args, environment, now).await,
         Command::Verify(args) => verify::run(args, environment, now).await,
+        Command::Status(args) => status::run(args, environment, now).await,
+        Command::Health => health::run(environment, now),
+        Command::Redrive(args) => redrive::run(args, environment, clock).await,
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed nobody can be told; the exit code still is.

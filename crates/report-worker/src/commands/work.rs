@@ -6,6 +6,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::watch::Watch;
 use crate::config::{CrmConfig, WorkConfig};
 use crate::crm::{Crm, CrmSettings};
 use crate::cycle::{self, App, Settings, Summary};
@@ -41,17 +42,24 @@ pub(super) async fn app(queue: Queue, config: WorkConfig, now: Timestamp) -> any
 
 /// Runs cycles until a signal ends it. The running cycle is finished; missed ticks never pile up, since each pause
 /// begins when a cycle ends.
-pub(super) async fn keep_working(app: &App, interval: Duration, clock: fn() -> Timestamp) -> anyhow::Result<()> {
+pub(super) async fn keep_working(
+    app: &App,
+    interval: Duration,
+    clock: fn() -> Timestamp,
+    mut watch: Watch,
+) -> anyhow::Result<()> {
     let stop = stopped()?;
     tokio::pin!(stop);
     loop {
         let summary = cycle::run_once(app, clock()).await;
-        log(&summary);
+        watch.cycle_finished(app, &summary, clock()).await;
         tokio::select! {
             () = tokio::time::sleep(pause(&summary, interval, clock())) => {}
-            () = &mut stop => return Ok(()),
+            () = &mut stop => break,
         }
     }
+    watch.end();
+    Ok(())
 }
 
 /// Until the next tick, or until something is due before it.
@@ -59,27 +67,6 @@ fn pause(summary: &Summary, interval: Duration, now: Timestamp) -> Duration {
     // After trouble the next try waits for the tick: whatever is away should not be asked without end.
     let Some(next) = summary.next_at.filter(|_| summary.problems.is_empty()) else { return interval };
     Duration::try_from(next.duration_since(now)).unwrap_or_default().clamp(SHORTEST_PAUSE.min(interval), interval)
-}
-
-/// One line per cycle that did something.
-pub(super) fn log(summary: &Summary) {
-    if summary.is_idle() {
-        return;
-    }
-    tracing::info!(
-        deliveries = summary.deliveries,
-        events = summary.events,
-        repeated_events = summary.repeated_events,
-        set_aside = summary.set_aside,
-        dead_letters = summary.dead_letters,
-        records_read = summary.records_read,
-        changes = summary.changes,
-        reports = summary.reports,
-        mails_sent = summary.mails_sent,
-        mails_given_up = summary.mails_given_up,
-        problems = summary.problems.len(),
-        "a cycle is done"
-    );
 }
 
 /// Resolves when the process is asked to end: Ctrl-C, or SIGTERM from systemd or a container's engine.

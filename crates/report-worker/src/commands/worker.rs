@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
+use super::watch::{self, Watch};
 use super::{print, work};
 use crate::config::{Environment, WorkerConfig};
 use crate::cycle;
@@ -22,16 +23,18 @@ pub(super) struct Args {
 /// Works until Ctrl-C or SIGTERM, or for one cycle. A cycle with problems exits with 1.
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let config = WorkerConfig::read(environment)?;
+    let queue_url = config.queue_url.clone();
     let queue = Queue::Sqs(Sqs::connect(config.queue_url, config.dead_letter_queue_url).await);
     let interval = config.work.poll_interval;
     let app = work::app(queue, config.work, clock()).await?;
     if !args.once {
-        work::keep_working(&app, interval, clock).await?;
+        let watch = Watch::worker(config.heartbeat, &queue_url, interval, clock());
+        work::keep_working(&app, interval, clock, watch).await?;
         tracing::info!("ended as asked; nothing was left half done");
         return Ok(ExitCode::SUCCESS);
     }
     let summary = cycle::run_once(&app, clock()).await;
-    work::log(&summary);
+    watch::log(&summary);
     if args.json {
         print(&serde_json::to_string(&summary)?)?;
     }

@@ -14,8 +14,8 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use self::operator::QueueConfig;
-pub use self::reader::{Environment, Problem, Problems};
 use self::operator::http_url;
+pub use self::reader::{Environment, Problem, Problems};
 use self::reader::{Reader, duration, list};
 use crate::domain::time::zone;
 use crate::mailer::{Mailer, check_address};
@@ -43,6 +43,8 @@ pub struct WorkerConfig {
     pub queue_url: String,
     /// The SQS queue for dead letters.
     pub dead_letter_queue_url: String,
+    /// Where it leaves its heartbeat.
+    pub heartbeat: PathBuf,
     /// The rest.
     pub work: WorkConfig,
 }
@@ -119,6 +121,7 @@ impl WorkerConfig {
         let queue_url = reader.required("QUEUE_URL", "the URL of the SQS queue", http_url);
         let dead_letter_queue_url =
             reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the SQS queue for dead letters", http_url);
+        let folder = operator::folder(&mut reader);
         let work = WorkConfig::read(&mut reader, None);
         let allowed = reader.or("ALLOW_SQLITE_WITH_SQS", "no", |text| match text {
             "yes" => Ok(true),
@@ -132,8 +135,11 @@ impl WorkerConfig {
                  set ALLOW_SQLITE_WITH_SQS=yes where the file's disk stays",
             );
         }
-        reader
-            .finish(|| Some(Self { queue_url: queue_url?, dead_letter_queue_url: dead_letter_queue_url?, work: work? }))
+        reader.finish(|| {
+            let (queue_url, dead_letter_queue_url) = (queue_url?, dead_letter_queue_url?);
+            let heartbeat = operator::worker_heartbeat(&folder, &queue_url);
+            Some(Self { queue_url, dead_letter_queue_url, heartbeat, work: work? })
+        })
     }
 }
 

@@ -76,14 +76,14 @@ pub(super) fn http_url(text: &str) -> Result<String, String> {
 
 /// Where small files go that need not last: `TMPDIR`, else the machine's shared memory, which even a container with a
 /// read-only root may write, else `/tmp`.
-fn folder(reader: &mut Reader<'_>) -> PathBuf {
+pub(super) fn folder(reader: &mut Reader<'_>) -> PathBuf {
     let chosen = reader.optional("TMPDIR", |text| Ok(PathBuf::from(text))).flatten();
     let shared = || Some(PathBuf::from(SHARED_MEMORY)).filter(|folder| folder.is_dir());
     chosen.or_else(shared).unwrap_or_else(|| PathBuf::from("/tmp"))
 }
 
 /// Workers on different queues do not share it, though they share a machine.
-fn worker_heartbeat(folder: &Path, queue_url: &str) -> PathBuf {
+pub(super) fn worker_heartbeat(folder: &Path, queue_url: &str) -> PathBuf {
     let digest = Sha256::digest(queue_url);
     folder.join(format!("closing-bell-{}.heartbeat", data_encoding::HEXLOWER.encode(&digest[..8])))
 }

@@ -11,7 +11,8 @@ mod report;
 mod send;
 mod take_in;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use hubspot_webhook::door::Keys;
 use jiff::tz::TimeZone;
@@ -81,6 +82,8 @@ pub struct Summary {
     pub mails_given_up: u64,
     /// What went wrong, each with its causes. The work is still there.
     pub problems: Vec<String>,
+    /// How long each step took, in milliseconds; `cycle` is all of them together.
+    pub durations_ms: BTreeMap<&'static str, u64>,
     /// When there is something to do again, if that is known.
     #[serde(skip)]
     pub next_at: Option<Timestamp>,
@@ -89,7 +92,7 @@ pub struct Summary {
 impl Summary {
     /// True if the cycle found nothing to do.
     pub fn is_idle(&self) -> bool {
-        *self == Self { next_at: self.next_at, ..Self::default() }
+        *self == Self { next_at: self.next_at, durations_ms: self.durations_ms.clone(), ..Self::default() }
     }
 
     /// Adds another cycle's figures to this one's.
@@ -105,6 +108,9 @@ impl Summary {
         self.mails_sent += other.mails_sent;
         self.mails_given_up += other.mails_given_up;
         self.problems.extend_from_slice(&other.problems);
+        for (step, duration_ms) in &other.durations_ms {
+            self.took(step, *duration_ms);
+        }
         self.next_at = other.next_at;
     }
 
@@ -114,9 +120,37 @@ impl Summary {
         self.problems.push(format!("{step}: {chain}"));
     }
 
+    /// How many problems each step had.
+    pub fn problems_by_step(&self) -> BTreeMap<&str, u64> {
+        let mut steps = BTreeMap::new();
+        for problem in &self.problems {
+            *steps.entry(problem.split_once(':').map_or("", |(step, _)| step)).or_default() += 1;
+        }
+        steps
+    }
+
+    fn took(&mut self, step: &'static str, duration_ms: u64) {
+        *self.durations_ms.entry(step).or_default() += duration_ms;
+    }
+
     fn again_at(&mut self, at: Timestamp) {
         self.next_at = Some(self.next_at.map_or(at, |next| next.min(at)));
     }
+}
+
+/// Times one step after the other.
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Writes down the step that ends now; the next one begins.
+    fn lap(&mut self, summary: &mut Summary, step: &'static str) {
+        let began = std::mem::replace(&mut self.0, Instant::now());
+        summary.took(step, milliseconds(self.0.duration_since(began)));
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error with its causes, on one line.
@@ -136,44 +170,71 @@ impl App {
 /// It never fails as a whole: what went wrong is in [`Summary::problems`], and the work it concerns is still in the
 /// queue, due, pending or waiting.
 pub async fn run_once(app: &App, now: Timestamp) -> Summary {
+    let began = Instant::now();
     let mut summary = Summary::default();
-    match books::known(app, now).await {
+    steps(app, now, &mut summary).await;
+    summary.took("cycle", milliseconds(began.elapsed()));
+    summary
+}
+
+async fn steps(app: &App, now: Timestamp, summary: &mut Summary) {
+    let mut watch = Stopwatch(Instant::now());
+    let known = books::known(app, now).await;
+    watch.lap(summary, "account");
+    match known {
         Ok(books) => {
-            if let Err(error) = take_in::drain(app, &books, now, &mut summary).await {
+            let drained = take_in::drain(app, &books, now, summary).await;
+            watch.lap(summary, "take_in");
+            if let Err(error) = drained {
                 let store_is_away = matches!(error, take_in::TakeInError::Store(_));
                 summary.problem("take in", error);
                 // Nothing else could be written down either.
                 if store_is_away {
-                    return summary;
+                    return;
                 }
             }
-            if let Err(error) = work(app, &books, now, &mut summary).await {
-                summary.problem("books", error);
-                return summary;
+            if let Err(error) = work(app, &books, now, summary, &mut watch).await {
+                return summary.problem("books", error);
             }
         }
         Err(error) => summary.problem("account", error),
     }
-    if let Err(error) = send::send(app, now, &mut summary).await {
+    let sent = send::send(app, now, summary).await;
+    watch.lap(summary, "send");
+    if let Err(error) = sent {
         summary.problem("send", error);
     }
-    summary
 }
 
 /// Everything between taking in and sending. HubSpot being away is a problem of its step only.
-async fn work(app: &App, books: &books::Books, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
-    match books::open(app, books, now).await {
-        Ok(()) => enrich::enrich(app, books, now, summary).await?,
+async fn work(
+    app: &App,
+    books: &books::Books,
+    now: Timestamp,
+    summary: &mut Summary,
+    watch: &mut Stopwatch,
+) -> Result<(), StoreError> {
+    let open = books::open(app, books, now).await;
+    watch.lap(summary, "opening_balance");
+    match open {
+        Ok(()) => {
+            enrich::enrich(app, books, now, summary).await?;
+            watch.lap(summary, "enrich");
+        }
         Err(books::BooksError::Store(error)) => return Err(error),
         Err(error) => summary.problem("opening balance", error),
     }
     calendar::midnight(app, books, now, summary).await?;
+    watch.lap(summary, "midnight");
     match reconcile::nightly(app, books, now, summary).await {
         Ok(()) => {}
         Err(books::BooksError::Store(error)) => return Err(error),
         Err(error) => summary.problem("reconcile", error),
     }
-    report::report(app, books, now, summary).await
+    watch.lap(summary, "reconcile");
+    report::report(app, books, now, summary).await?;
+    watch.lap(summary, "report");
+    Ok(())
 }
 
 /// A span of time after a moment, at the latest at the end of time.
