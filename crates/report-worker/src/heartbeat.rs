@@ -162,7 +162,7 @@ mod tests {
         heartbeat.check(at(600 + last - 1)).unwrap();
         insta::assert_snapshot!(
             heartbeat.check(at(600 + last)).unwrap_err(),
-            @""
+            @"no cycle has ended since 1970-01-01T00:10:00Z; the next one was to end before 1970-01-01T00:28:00Z"
         );
         let endless = Heartbeat::starting(Duration::MAX, at(0));
         assert_eq!(endless.good_until, Timestamp::MAX);

@@ -281,7 +281,17 @@ mod tests {
             books: Some(books(Figures::default(), None)),
             problems: vec![],
         };
-        insta::assert_snapshot!(words(&status, now()), @"");
+        insta::assert_snapshot!(words(&status, now()), @"
+        queue         empty; everything that was accepted is taken in
+        dead letters  none
+        worker        its last cycle ended 30 seconds ago and took 41 ms, with 0 problems
+        last work     the last cycle that found any ended 3 minutes ago and took 812 ms
+        HubSpot       answered 3 minutes ago
+        books         open since 2026-11-01 06:30:00Z (22 days ago)
+        records       none has to be read
+        changes       all are reported
+        mails         all are sent
+        ");
     }
 
     #[test]
@@ -302,13 +312,36 @@ mod tests {
             books: Some(books(figures, Some("enrich: HubSpot is away"))),
             problems: vec!["the books cannot be read".to_owned()],
         };
-        insta::assert_snapshot!(words(&status, now()), @"");
+        insta::assert_snapshot!(words(&status, now()), @"
+        queue         231 messages, 1 in flight; the oldest was sent 2 hours ago
+        dead letters  40; `closing-bell redrive --list` shows them, these are the causes of 10
+                           1 × body: the body is not JSON at line 1, column 1
+                           9 × signature: signature_mismatch
+        worker        stuck or ended: started 3 hours ago, and still in its first cycle
+        last work     the last cycle that found any ended 3 minutes ago and took 812 ms
+        HubSpot       went wrong 3 minutes ago: enrich: HubSpot is away
+        books         open since 2026-11-01 06:30:00Z (22 days ago)
+        records       7 to read, the first was due 40 minutes ago; of 2 HubSpot never showed what it had told
+        changes       12 wait for their report, until their records have been quiet
+        mails         3 to send, 1 perhaps sent: nobody knows whether they arrived, 1 refused or given up; the owner was told
+        problem       the books cannot be read
+        ");
     }
 
     #[test]
     fn little_is_known() {
         let nothing = Books { open_at: None, opening_done: false, last_work: None, figures: Figures::default() };
         let status = Status { queue: Some(queue(4, None, &[], 0)), books: Some(nothing), ..Status::default() };
-        insta::assert_snapshot!(words(&status, now()), @"");
+        insta::assert_snapshot!(words(&status, now()), @"
+        queue         5 messages, 1 in flight; how old the oldest is SQS tells only to CloudWatch (ApproximateAgeOfOldestMessage)
+        dead letters  none
+        worker        none runs on this machine; the metric Heartbeat tells of those elsewhere
+        last work     no cycle has found anything to do yet
+        HubSpot       has not been asked since the worker was started
+        books         not open yet; the first cycle opens them
+        records       none has to be read
+        changes       all are reported
+        mails         all are sent
+        ");
     }
 }

@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn an_idle_cycle_is_a_heartbeat_and_its_duration() {
-        insta::assert_snapshot!(lines(&summary(&[]), Some(0)), @"");
+        insta::assert_snapshot!(lines(&summary(&[]), Some(0)), @r#"{"CycleTime":41,"Heartbeat":1,"QueueDepth":0,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["queue"]],"Metrics":[{"Name":"Heartbeat","Unit":"Count"},{"Name":"CycleTime","Unit":"Milliseconds"},{"Name":"QueueDepth","Unit":"Count"}],"Namespace":"ClosingBell"}],"Timestamp":1795420800000},"durations_ms":{"cycle":41,"take_in":30},"message":"a cycle is done","queue":"bell"}"#);
     }
 
     #[test]
@@ -229,7 +229,11 @@ mod tests {
             mails_sent: 1,
             ..summary(&["send: away", "enrich: 500", "send: late"])
         };
-        insta::assert_snapshot!(lines(&summary, None), @"");
+        insta::assert_snapshot!(lines(&summary, None), @r#"
+        {"CycleTime":41,"Deliveries":2,"Events":9,"Heartbeat":1,"MailsSent":1,"Problems":3,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["queue"]],"Metrics":[{"Name":"Heartbeat","Unit":"Count"},{"Name":"CycleTime","Unit":"Milliseconds"},{"Name":"Deliveries","Unit":"Count"},{"Name":"Events","Unit":"Count"},{"Name":"MailsSent","Unit":"Count"},{"Name":"Problems","Unit":"Count"}],"Namespace":"ClosingBell"}],"Timestamp":1795420800000},"durations_ms":{"cycle":41,"take_in":30},"message":"a cycle is done","queue":"bell"}
+        {"Problems":1,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["queue","step"]],"Metrics":[{"Name":"Problems","Unit":"Count"}],"Namespace":"ClosingBell"}],"Timestamp":1795420800000},"message":"a step failed","queue":"bell","step":"enrich"}
+        {"Problems":2,"_aws":{"CloudWatchMetrics":[{"Dimensions":[["queue","step"]],"Metrics":[{"Name":"Problems","Unit":"Count"}],"Namespace":"ClosingBell"}],"Timestamp":1795420800000},"message":"a step failed","queue":"bell","step":"send"}
+        "#);
     }
 
     #[test]
