@@ -11,6 +11,7 @@ mod harness;
 mod killed;
 mod lambda;
 mod mail_server;
+mod operator;
 mod second_opinion;
 mod smtp_server;
 mod sqs;

@@ -53,6 +53,28 @@ impl Queues {
         self.call("SendMessage", json!({ "QueueUrl": self.url, "MessageBody": body })).await;
     }
 
+    /// Puts a dead letter there; without a cause it is like one that SQS has moved by itself.
+    pub(crate) async fn send_dead(&self, body: &str, cause: Option<&str>) {
+        let cause = cause.map(|cause| json!({ "cause": { "DataType": "String", "StringValue": cause } }));
+        let message = json!({
+            "QueueUrl": self.dead_letter_url, "MessageBody": body, "MessageAttributes": cause.unwrap_or_else(|| json!({})),
+        });
+        self.call("SendMessage", message).await;
+    }
+
+    /// Receives until there are so many bodies.
+    pub(crate) async fn take_all(&self, count: usize) -> Vec<String> {
+        let mut bodies = Vec::new();
+        while bodies.len() < count {
+            let asked = json!({ "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 5 });
+            let answer = self.call("ReceiveMessage", asked).await;
+            let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+            assert!(!messages.is_empty(), "the queue has {} of {count}", bodies.len());
+            bodies.extend(messages.iter().map(|message| message["Body"].as_str().unwrap().to_owned()));
+        }
+        bodies
+    }
+
     /// How many messages the queue and the dead letters hold, visible or not.
     pub(crate) async fn count(&self) -> (u64, u64) {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];

@@ -6,6 +6,7 @@ mod day;
 mod demo;
 mod faults;
 mod odd_records;
+mod operator;
 mod privacy;
 mod reconcile;
 mod signatures;
