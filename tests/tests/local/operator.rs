@@ -25,6 +25,10 @@ fn parsed(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
 }
 
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(end_to_end::now_ms()).unwrap()
+}
+
 /// A queue with so many dead letters.
 async fn dead(folder: &Path, count: usize) -> Queue {
     let queue = Embedded::open(folder.join("queue.sqlite"), EmbeddedSettings::default()).await.unwrap();
@@ -98,7 +102,6 @@ async fn beside_a_running_local() {
 async fn one_some_and_all_are_put_back_as_they_were() {
     let folder = TempDir::new().unwrap();
     let queue = dead(folder.path(), 23).await;
-    let now = Timestamp::from_millisecond(end_to_end::now_ms()).unwrap();
     let letters = parsed(&bell(folder.path(), &["redrive", "--list", "--json"], &[]).await);
     let ids: Vec<&str> = letters.as_array().unwrap().iter().map(|letter| letter["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 23);
@@ -116,13 +119,13 @@ async fn one_some_and_all_are_put_back_as_they_were() {
         (none.code, none.stdout.as_str()),
         (Some(1), "put back 0 dead letters\nthere is no dead letter nobody\n")
     );
-    let depth = queue.depth(now).await.unwrap();
+    let depth = queue.depth(now()).await.unwrap();
     assert_eq!((depth.waiting, depth.dead_letters), (2, 21));
 
     assert_eq!(bell(folder.path(), &["redrive", "--all"], &[]).await.code, Some(0));
     let mut bodies = Vec::new();
     loop {
-        let messages = queue.receive(10, std::time::Duration::ZERO, now).await.unwrap();
+        let messages = queue.receive(10, std::time::Duration::ZERO, now()).await.unwrap();
         if messages.is_empty() {
             break;
         }

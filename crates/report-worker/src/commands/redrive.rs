@@ -106,7 +106,7 @@ async fn put_back(
 }
 
 /// Hands every page of the walk to `each`, which says how many letters are done and whether to go on. Ctrl-C and SIGTERM end it
-/// between two pages.
+/// between two pages; what SQS is handing out at that moment stays hidden for some minutes.
 async fn pages(
     walk: &mut DeadLetterWalk,
     outcome: &mut Outcome,

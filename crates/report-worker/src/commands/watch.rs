@@ -85,8 +85,7 @@ impl Watch {
         self.heartbeat.finished(duration_ms(summary), problems, self.interval, now);
         self.write_heartbeat();
         if let Some(queue) = &self.metrics_of {
-            // What a receive has just found empty is not counted: an idle cycle is one call.
-            let waiting = if summary.is_idle() { Some(0) } else { app.queue.waiting(now).await.ok() };
+            let waiting = waiting(app, summary, now).await;
             for line in metrics(queue, summary, waiting, now) {
                 // Where stdout is closed nobody reads them, and the work goes on.
                 let _ = writeln!(io::stdout(), "{line}");
@@ -166,6 +165,18 @@ pub(super) fn log(summary: &Summary) {
 
 fn duration_ms(summary: &Summary) -> u64 {
     summary.durations_ms.get("cycle").copied().unwrap_or_default()
+}
+
+/// How many messages wait, if that can be said. What a receive has just found empty is not counted: an idle cycle makes no
+/// further call. Nor is a queue that has just failed.
+async fn waiting(app: &App, summary: &Summary, now: Timestamp) -> Option<u64> {
+    if summary.is_idle() {
+        return Some(0);
+    }
+    if summary.problems_by_step().contains_key("take in") {
+        return None;
+    }
+    app.queue.waiting(now).await.ok()
 }
 
 /// The metrics of a cycle: one line, and one more for each step that had problems.
