@@ -1,4 +1,5 @@
 //! `status`, `health` and `redrive` beside a running `local`, and where there is nothing to look at.
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 use std::collections::BTreeSet;
 use std::fs;
