@@ -87,7 +87,10 @@ async fn every_night_the_books_are_compared_and_repaired_by_themselves() {
 
 #[tokio::test]
 async fn a_night_in_which_hubspot_cannot_be_asked_says_nothing_of_the_books() {
-    let world = World::open(|account| drop(account.create(Kind::Invoice, &[("hs_amount_billed", "3")]))).await;
+    let world = World::open(|account| {
+        account.create(Kind::Invoice, &[("hs_amount_billed", "3")]);
+    })
+    .await;
     world.simulator.faults().arm("server-error:99".parse().unwrap());
     let summary = world.cycle_after(14 * 3_600).await;
     assert!(summary.problems.iter().any(|problem| problem.starts_with("reconcile: ")), "{:?}", summary.problems);
