@@ -10,6 +10,7 @@ use super::operator::{ago, count, open, span};
 use super::print;
 use super::watch::{LAST_WORK, LastWork};
 use crate::config::{Environment, QueueConfig, database_alone};
+use crate::cycle::reconcile::{self, Reconciled};
 use crate::heartbeat::{Heartbeat, HeartbeatError};
 use crate::queue::Queue;
 use crate::store::{Figures, Store};
@@ -53,6 +54,8 @@ struct Books {
     /// Whether all records are in that were there when they were opened.
     opening_done: bool,
     last_work: Option<LastWork>,
+    /// The last comparison with HubSpot that came to its end.
+    reconciled: Option<Reconciled>,
     #[serde(flatten)]
     figures: Figures,
 }
@@ -108,6 +111,7 @@ async fn books(database: &std::path::Path) -> anyhow::Result<Books> {
         open_at: store.fact("books_open_at").await?,
         opening_done: store.fact::<Timestamp>("opening_done").await?.is_some(),
         last_work: store.fact(LAST_WORK).await?,
+        reconciled: store.fact(reconcile::RESULT).await?,
         figures: store.figures().await?,
     })
 }
@@ -125,6 +129,7 @@ fn words(status: &Status, now: Timestamp) -> String {
         say("last work", last_work(books, now));
         say("HubSpot", hubspot(books, now));
         say("books", opened(books, now));
+        say("completeness", compared(books.reconciled.as_ref(), now));
         say("records", records(&books.figures, now));
         say("changes", changes(&books.figures));
         say("mails", mails(&books.figures));
@@ -206,6 +211,20 @@ fn opened(books: &Books, now: Timestamp) -> String {
     }
 }
 
+fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
+    let Some(Reconciled { began_at, listed, found, repaired, left_out, .. }) = reconciled else {
+        return "not compared with HubSpot yet; the worker does so every night".to_owned();
+    };
+    let differed = match (found, repaired) {
+        (0, _) => "the books agreed".to_owned(),
+        (found, true) => format!("{found} differed and were read again"),
+        (found, false) => format!("{found} differed and were left so"),
+    };
+    let all = format!("compared with HubSpot {}: of {} {differed}", ago(*began_at, now), count(*listed, "record"));
+    let left_out: Vec<&str> = left_out.iter().map(|kind| kind.as_str()).collect();
+    if left_out.is_empty() { all } else { format!("{all}; the access token may not read: {}", left_out.join(", ")) }
+}
+
 fn records(figures: &Figures, now: Timestamp) -> String {
     let due = match figures.due_at {
         None => "none has to be read".to_owned(),
@@ -262,6 +281,14 @@ mod tests {
                 duration_ms: 812,
                 hubspot: Some(HubSpot { at: now() - SignedDuration::from_secs(200), problem }),
             }),
+            reconciled: Some(Reconciled {
+                began_at: now() - SignedDuration::from_hours(9),
+                ended_at: now() - SignedDuration::from_hours(9),
+                listed: 1_204,
+                found: figures.due,
+                repaired: true,
+                left_out: vec![],
+            }),
             figures,
         }
     }
@@ -288,6 +315,7 @@ mod tests {
         last work     the last cycle that found any ended 3 minutes ago and took 812 ms
         HubSpot       answered 3 minutes ago
         books         open since 2026-11-01 06:30:00Z (22 days ago)
+        completeness  compared with HubSpot 9 hours ago: of 1204 records the books agreed
         records       none has to be read
         changes       all are reported
         mails         all are sent
@@ -321,6 +349,7 @@ mod tests {
         last work     the last cycle that found any ended 3 minutes ago and took 812 ms
         HubSpot       went wrong 3 minutes ago: enrich: HubSpot is away
         books         open since 2026-11-01 06:30:00Z (22 days ago)
+        completeness  compared with HubSpot 9 hours ago: of 1204 records 7 differed and were read again
         records       7 to read, the first was due 40 minutes ago; of 2 HubSpot never showed what it had told
         changes       12 wait for their report, until their records have been quiet
         mails         3 to send, 1 perhaps sent: nobody knows whether they arrived, 1 refused or given up; the owner was told
@@ -330,7 +359,8 @@ mod tests {
 
     #[test]
     fn little_is_known() {
-        let nothing = Books { open_at: None, opening_done: false, last_work: None, figures: Figures::default() };
+        let figures = Figures::default();
+        let nothing = Books { open_at: None, opening_done: false, last_work: None, reconciled: None, figures };
         let status = Status { queue: Some(queue(4, None, &[], 0)), books: Some(nothing), ..Status::default() };
         insta::assert_snapshot!(words(&status, now()), @"
         queue         5 messages, 1 in flight; how old the oldest is SQS tells only to CloudWatch (ApproximateAgeOfOldestMessage)
@@ -339,6 +369,7 @@ mod tests {
         last work     no cycle has found anything to do yet
         HubSpot       has not been asked since the worker was started
         books         not open yet; the first cycle opens them
+        completeness  not compared with HubSpot yet; the worker does so every night
         records       none has to be read
         changes       all are reported
         mails         all are sent
