@@ -328,9 +328,12 @@ async fn wrong_usage_and_configuration_are_exit_code_2() {
 
 #[tokio::test]
 async fn help_says_all_there_is() {
-    for (name, arguments) in
-        [("help", &["--help"][..]), ("help_send", &["send", "--help"]), ("help_verify", &["verify", "--help"])]
-    {
+    for (name, arguments) in [
+        ("help", &["--help"][..]),
+        ("help_redrive", &["redrive", "--help"]),
+        ("help_send", &["send", "--help"]),
+        ("help_verify", &["verify", "--help"]),
+    ] {
         let ended = bell("", arguments, b"").await;
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
         insta::assert_snapshot!(name, ended.stdout);

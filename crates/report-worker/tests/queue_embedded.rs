@@ -215,7 +215,7 @@ async fn a_file_that_is_no_queue_of_this_release_is_refused_by_name() {
 
     drop(open("newer").await.unwrap());
     sql("newer", "PRAGMA user_version = 7").await;
-    assert!(matches!(open("newer").await, Err(QueueError::Newer { found: 7, known: 1, .. })));
+    assert!(matches!(open("newer").await, Err(QueueError::Newer { found: 7, known: 2, .. })));
 
     std::fs::write(folder.path().join("text"), "this is not a database at all".repeat(100)).unwrap();
     for (name, transient) in [("text", false), ("no/such/folder", false)] {
@@ -224,6 +224,50 @@ async fn a_file_that_is_no_queue_of_this_release_is_refused_by_name() {
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(error.is_transient(), transient, "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_queue_of_an_older_release_goes_on_with_its_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queue");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let first_layout = include_str!("../src/queue/layout/0001_messages.sql");
+    sqlx::raw_sql(first_layout).execute(&pool).await.unwrap();
+    let rest = "INSERT INTO dead_letters VALUES (1, 'old', 'é', 'envelope: none', 1, 2);
+                PRAGMA application_id = 1128419633; PRAGMA user_version = 1;";
+    sqlx::raw_sql(rest).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let queue = open(&file).await;
+    let mut walk = queue.walk_dead_letters(at(0));
+    let page = walk.next().await.unwrap();
+    let letter = &page[0].letter;
+    assert_eq!((letter.id.as_str(), letter.size_bytes, letter.received), ("old", 2, None));
+    assert!(walk.put_back(page, at(0)).await.is_empty());
+    assert!(walk.next().await.unwrap().is_empty());
+    let messages = queue.receive(10, NO_WAIT, at(0)).await.unwrap();
+    assert_eq!((bodies(&messages), messages[0].receive_count), (vec!["é"], 1));
+}
+
+#[tokio::test]
+async fn what_dies_while_a_walk_goes_on_is_left_for_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(&folder.path().join("queue")).await;
+    let die = async |at: Timestamp| {
+        let message = queue.receive(1, NO_WAIT, at).await.unwrap().remove(0);
+        queue.move_to_dead_letters(&message, "still broken", at).await.unwrap();
+    };
+    queue.send("ring", at(0)).await.unwrap();
+    die(at(0)).await;
+    let mut walk = queue.walk_dead_letters(at(1));
+    let page = walk.next().await.unwrap();
+    assert!(walk.put_back(page, at(2)).await.is_empty());
+    die(at(2)).await;
+    assert!(walk.next().await.unwrap().is_empty());
+    let causes = queue.dead_letter_causes().await.unwrap();
+    assert_eq!(causes, BTreeMap::from([("still broken".to_owned(), 1)]));
+    assert_eq!(queue.walk_dead_letters(at(2)).next().await.unwrap().len(), 1);
 }
 
 /// One thing that can happen. Numbers choose among the receipts handed out so far.
