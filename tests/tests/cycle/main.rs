@@ -8,6 +8,7 @@ mod away;
 mod calendar;
 mod corrections;
 mod ends;
+mod figures;
 mod opening;
 mod quiet;
 mod receipts;
