@@ -18,7 +18,10 @@ async fn what_waits_is_counted_until_it_is_done() {
     let due = Figures { due: 1, due_at: Some(again_at), ..Figures::default() };
     assert_eq!(world.app.store.figures().await.unwrap(), due);
     let steps: Vec<&str> = summary.durations_ms.keys().copied().collect();
-    assert_eq!(steps, ["account", "cycle", "enrich", "midnight", "opening_balance", "report", "send", "take_in"]);
+    assert_eq!(
+        steps,
+        ["account", "cycle", "enrich", "midnight", "opening_balance", "reconcile", "report", "send", "take_in"]
+    );
     assert!(summary.durations_ms["cycle"] >= summary.durations_ms["enrich"]);
 
     for seconds in [2, 10, 60] {

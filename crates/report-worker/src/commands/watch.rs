@@ -15,7 +15,7 @@ use crate::metrics::{Line, Unit};
 const QUIET_LINE_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// The steps that fail because of HubSpot, and not of the books.
-const ASK_HUBSPOT: [&str; 3] = ["account", "opening balance", "enrich"];
+const ASK_HUBSPOT: [&str; 4] = ["account", "opening balance", "enrich", "reconcile"];
 
 /// The fact in the books about the last cycle that had something to do.
 pub(super) const LAST_WORK: &str = "last_work";
