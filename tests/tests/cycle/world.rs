@@ -266,7 +266,7 @@ pub(crate) fn crm(simulator: &Simulator, token: &str) -> Crm {
         CrmSettings::new(simulator.api_url().parse().unwrap(), "2026-09".to_owned(), SecretString::from(token));
     settings.request_timeout = Duration::from_millis(700);
     settings.retry_pause = Duration::from_millis(1);
-    settings.search_pause = Duration::ZERO;
+    settings.search_window = Duration::ZERO;
     Crm::new(settings).unwrap()
 }
 

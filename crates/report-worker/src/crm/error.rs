@@ -66,6 +66,20 @@ pub enum CrmError {
         /// How long HubSpot asks to wait, if it says.
         retry_after: Option<Duration>,
     },
+    /// HubSpot said to stay away, so it was not asked at all.
+    #[error(
+        "HubSpot is not asked to {task} for another {} s: {}",
+        wait.as_secs(),
+        if *daily { "the day's calls are used up until midnight in the account's time zone" } else { "it said to stay away for so long" }
+    )]
+    Closed {
+        /// What would have been asked.
+        task: &'static str,
+        /// For how long HubSpot is not asked.
+        wait: Duration,
+        /// Whether the day's calls are used up.
+        daily: bool,
+    },
     /// HubSpot is in trouble, or the records are locked (408, 423, 477, 5xx, or an error inside a batch).
     #[error("HubSpot cannot {task} now ({reply})")]
     Unavailable {
@@ -119,19 +133,24 @@ impl CrmError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. } | Self::Garbled { .. }
+            Self::RateLimited { .. }
+                | Self::Closed { .. }
+                | Self::Unavailable { .. }
+                | Self::Unreachable { .. }
+                | Self::Garbled { .. }
         )
     }
 
     /// Whether the day's calls are used up: nothing helps before midnight in the account's time zone.
     pub fn is_daily_limit(&self) -> bool {
-        matches!(self, Self::RateLimited { daily: true, .. })
+        matches!(self, Self::RateLimited { daily: true, .. } | Self::Closed { daily: true, .. })
     }
 
     /// How long HubSpot asks to wait, if it says.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Closed { wait, .. } => Some(*wait),
             _ => None,
         }
     }
@@ -159,7 +178,7 @@ impl CrmError {
     pub(super) fn of_reply(task: Task, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
         let reply = ErrorReply::new(status, body.category.0.or(body.error_type.0), body.correlation_id.0);
-        let Task { words: task, scope } = task;
+        let Task { words: task, scope, .. } = task;
         match status {
             401 => Self::Unauthorized { task, reply },
             403 => Self::Forbidden { task, scope, reply },
@@ -279,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_status_decides_whether_trying_again_can_help() {
-        let task = Task { words: "read deals", scope: "crm.objects.deals.read" };
+        let task = Task::new("read deals", "crm.objects.deals.read");
         for (status, transient) in [
             (301, false),
             (400, false),
@@ -303,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_error_repeats_hubspots_identifiers_and_nothing_else() {
-        let task = Task { words: "read deals", scope: "crm.objects.deals.read" };
+        let task = Task::new("read deals", "crm.objects.deals.read");
         let body = br#"{"status":"error","message":"Roof for Mrs Smith","category":"MISSING_SCOPES\nforged","correlationId":"ab-1"}"#;
         insta::assert_snapshot!(
             CrmError::of_reply(task, 403, body, None),

@@ -1,26 +1,28 @@
 //! One request to HubSpot: address, token, time limit, size limit, and the few repetitions that are worth it in place.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, redirect};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use url::{Host, Url};
 
 use super::CrmSettings;
 use super::error::{CrmError, Flaw};
+use super::limits::{Budget, Gate, LONGEST_WAIT, Told};
 
 /// How often one request is made before its error is given to the caller, whose next cycle tries again anyway.
 const ATTEMPTS: u32 = 3;
 
-/// The longest wait inside a call; HubSpot's burst window is 10 seconds. What needs longer is left to the caller.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How long HubSpot is left alone after the day's calls are used up, if it is not known when the account's day ends.
+const UNKNOWN_MIDNIGHT: Duration = Duration::from_secs(3_600);
 
 /// The longest body that is read, in bytes, so that garbage cannot fill the memory.
 pub(super) const LONGEST_BODY: usize = 64 << 20;
@@ -32,6 +34,20 @@ pub(super) struct Task {
     pub(super) words: &'static str,
     /// The scope that the app needs.
     pub(super) scope: &'static str,
+    /// The limit that it counts against.
+    pub(super) budget: Budget,
+}
+
+impl Task {
+    /// A task that counts against the burst limit.
+    pub(super) const fn new(words: &'static str, scope: &'static str) -> Self {
+        Self { words, scope, budget: Budget::Ordinary }
+    }
+
+    /// The same task, with another limit.
+    pub(super) const fn on(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
 }
 
 /// The connection to one HubSpot account.
@@ -40,7 +56,8 @@ pub(super) struct Http {
     base: String,
     authorization: HeaderValue,
     retry_pause: Duration,
-    free_at: Mutex<Instant>,
+    pub(super) gate: Gate,
+    zone: Mutex<Option<TimeZone>>,
 }
 
 impl Http {
@@ -70,8 +87,14 @@ impl Http {
             base: api_url.as_str().trim_end_matches('/').to_owned(),
             authorization,
             retry_pause: settings.retry_pause,
-            free_at: Mutex::new(Instant::now()),
+            gate: Gate::new(settings.search_window, settings.retry_pause),
+            zone: Mutex::default(),
         })
+    }
+
+    /// Takes note of the account's time zone, in which HubSpot's days end.
+    pub(super) fn keeps_days_of(&self, zone: &str) {
+        *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = TimeZone::get(zone).ok();
     }
 
     /// Asks for a page; `path` begins with a slash. Adds the requests made to `calls`.
@@ -128,36 +151,68 @@ impl Http {
     ) -> Result<T, CrmError> {
         let unreachable =
             |error: reqwest::Error| CrmError::Unreachable { task: task.words, source: error.without_url() };
-        sleep_until(*self.free_at.lock().await).await;
+        let mut pass = self.gate.enter(task.budget).await.map_err(|closed| CrmError::Closed {
+            task: task.words,
+            wait: closed.until.saturating_duration_since(Instant::now()),
+            daily: closed.daily,
+        })?;
         let mut request = self.client.request(method, url).header(AUTHORIZATION, self.authorization.clone());
         if let Some(body) = body {
             request = request.json(body);
         }
         let mut response = request.send().await.map_err(unreachable)?;
-        if let Some(pause) = burst_pause(response.headers()) {
-            *self.free_at.lock().await = Instant::now() + pause;
-        }
+        pass.answered(told(response.headers()));
         let status = response.status();
-        let retry_after = retry_after(response.headers());
+        let (retry_after, sent) = (retry_after(response.headers()), date(response.headers()));
         let Some(bytes) = body_of(&mut response).await.map_err(unreachable)? else {
             return Err(CrmError::Garbled { task: task.words, flaw: Flaw::TooLong });
         };
         if status.is_success() {
-            serde_json::from_slice(&bytes).map_err(|error| CrmError::of_json(task, &error))
-        } else {
-            Err(CrmError::of_reply(task, status.as_u16(), &bytes, retry_after))
+            pass.went_well();
+            return serde_json::from_slice(&bytes).map_err(|error| CrmError::of_json(task, &error));
         }
+        let error = CrmError::of_reply(task, status.as_u16(), &bytes, retry_after);
+        if error.is_daily_limit() {
+            self.stay_away(self.until_midnight(sent), true);
+        } else if let Some(wait) = retry_after.filter(|&wait| wait > LONGEST_WAIT && error.is_transient()) {
+            self.stay_away(wait, false);
+        } else if matches!(error, CrmError::RateLimited { .. }) {
+            pass.refused(retry_after);
+        }
+        Err(error)
+    }
+
+    /// Asks HubSpot nothing for so long, and says so once.
+    fn stay_away(&self, wait: Duration, daily: bool) {
+        if self.gate.close(wait, daily) {
+            tracing::warn!(wait_s = wait.as_secs(), daily, "HubSpot is not asked any more for so long, as it demands");
+        }
+    }
+
+    /// How long it is until the account's midnight, when HubSpot counts the day's calls anew, and some seconds more, so
+    /// that several workers do not come back at once. `sent` is the time of the reply.
+    fn until_midnight(&self, sent: Option<Timestamp>) -> Duration {
+        let zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let midnight = sent.zip(zone).and_then(|(sent, zone)| {
+            let midnight = sent.to_zoned(zone).tomorrow().ok()?.start_of_day().ok()?;
+            Duration::try_from(midnight.timestamp().duration_since(sent)).ok()
+        });
+        midnight.map_or(UNKNOWN_MIDNIGHT, |wait| wait + Duration::from_millis(fastrand::u64(0..=10_000)))
     }
 
     /// How long to wait before the request is made again; `None` if it is not.
     ///
-    /// After a timeout it is not: that has cost its time already. Nor when the day's calls are used up.
+    /// After a timeout it is not: that has cost its time already. Nor when HubSpot said to stay away. After a 429 the gate
+    /// does the waiting.
     fn pause_after(&self, error: &CrmError, attempt: u32) -> Option<Duration> {
-        if attempt >= ATTEMPTS || !error.is_transient() || error.was_costly() || error.is_daily_limit() {
+        let stays_away = matches!(error, CrmError::Closed { .. }) || error.is_daily_limit();
+        if attempt >= ATTEMPTS || !error.is_transient() || error.was_costly() || stays_away {
             return None;
         }
         match error.retry_after() {
-            Some(pause) => (pause <= LONGEST_WAIT).then_some(pause),
+            Some(pause) if pause > LONGEST_WAIT => None,
+            _ if matches!(error, CrmError::RateLimited { .. }) => Some(Duration::ZERO),
+            Some(pause) => Some(pause),
             None => {
                 let pause = self.retry_pause * attempt;
                 let jitter = u64::try_from(pause.as_millis() / 2).unwrap_or(u64::MAX);
@@ -190,14 +245,17 @@ fn may_carry_a_token(url: &Url) -> bool {
     }
 }
 
-/// How long the next request must wait because the burst limit's window has no calls left. Replies to searches have no
-/// such headers.
-fn burst_pause(headers: &HeaderMap) -> Option<Duration> {
+/// What a reply tells of the burst limit. Replies to searches and about associations have no such headers.
+fn told(headers: &HeaderMap) -> Option<Told> {
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    (number("x-hubspot-ratelimit-remaining")? == 0).then(|| {
-        let interval = number("x-hubspot-ratelimit-interval-milliseconds").map(Duration::from_millis);
-        interval.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
-    })
+    let max = number("x-hubspot-ratelimit-max").filter(|&max| (1..=1_000_000).contains(&max))?;
+    let remaining = number("x-hubspot-ratelimit-remaining")?;
+    let interval = number("x-hubspot-ratelimit-interval-milliseconds").map_or(LONGEST_WAIT, Duration::from_millis);
+    Some(Told { max, remaining, interval: interval.min(LONGEST_WAIT) })
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Reads `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date is compared with the reply's own `Date`, so
@@ -207,8 +265,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let sent = http_date(headers.get(DATE)?.to_str().ok()?)?;
-    let until = http_date(value)?;
+    let (sent, until) = (date(headers)?, http_date(value)?);
     Some(Duration::try_from(until.duration_since(sent)).unwrap_or_default())
 }
 
@@ -257,20 +314,23 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_burst_window_is_waited_for_and_never_long() {
-        for (remaining, interval, expected) in [
-            ("0", Some("2500"), Some(2_500)),
-            ("0", None, Some(10_000)),
-            ("0", Some("99999999"), Some(10_000)),
-            ("1", Some("2500"), None),
-            ("?", Some("2500"), None),
+    fn the_limit_is_read_from_headers_that_make_sense() {
+        for (max, remaining, interval, expected) in [
+            ("190", "0", Some("2500"), Some((190, 0, 2_500))),
+            ("190", "189", None, Some((190, 189, 10_000))),
+            ("190", "1", Some("99999999"), Some((190, 1, 10_000))),
+            ("190", "?", Some("2500"), None),
+            ("0", "0", Some("2500"), None),
+            ("99999999999", "0", Some("2500"), None),
         ] {
             let mut headers = HeaderMap::new();
+            headers.insert("x-hubspot-ratelimit-max", HeaderValue::from_static(max));
             headers.insert("x-hubspot-ratelimit-remaining", HeaderValue::from_static(remaining));
             if let Some(interval) = interval {
                 headers.insert("x-hubspot-ratelimit-interval-milliseconds", HeaderValue::from_static(interval));
             }
-            assert_eq!(burst_pause(&headers), expected.map(Duration::from_millis));
+            let told = told(&headers).map(|told| (told.max, told.remaining, told.interval.as_millis()));
+            assert_eq!(told, expected, "{max} {remaining} {interval:?}");
         }
     }
 }

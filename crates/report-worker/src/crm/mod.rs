@@ -1,10 +1,13 @@
 //! HubSpot's CRM, read only: the account, its deal pipelines, and records with the history of their properties.
 //!
-//! [`Crm::read`] answers for ids, [`Crm::list`] walks all records of a kind. What comes out is
+//! [`Crm::read`] and [`Crm::read_many`] answer for ids, [`Crm::list`] and [`Crm::modified`] walk the records of a kind.
+//! All of them keep HubSpot's limits, and come as near to them as they can. What comes out is
 //! [`domain`](crate::domain): the wire's shapes end here. Only the dated API paths are used.
 
+mod bulk;
 mod error;
 mod http;
+mod limits;
 mod names;
 mod read;
 mod record;
@@ -24,9 +27,10 @@ use url::Url;
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::record::Kind;
 
+pub use bulk::Readings;
 pub use error::{CrmError, ErrorReply, Flaw};
 pub use read::Reading;
-pub use walk::{Cursor, Page};
+pub use walk::{Cursor, INDEX_LAG, ModifiedPage, Page};
 
 use http::{Http, Task};
 use names::Names;
@@ -46,8 +50,8 @@ pub struct CrmSettings {
     /// The pause before the first repetition of a request; the second waits twice as long. Up to half is added at
     /// random.
     pub retry_pause: Duration,
-    /// The pause between two searches, which have a limit of their own and do not announce it.
-    pub search_pause: Duration,
+    /// The time in which five searches may be made: they have a limit of their own, which no header tells.
+    pub search_window: Duration,
 }
 
 impl CrmSettings {
@@ -60,27 +64,35 @@ impl CrmSettings {
             access_token,
             request_timeout: Duration::from_secs(30),
             retry_pause: Duration::from_secs(2),
-            search_pause: Duration::from_millis(200),
+            search_window: Duration::from_secs(1),
         }
     }
 }
 
 /// A HubSpot account that can be read.
 ///
-/// One value serves the whole process: it remembers the property definitions, and for a while the names of owners and
-/// companies.
+/// One value and its clones serve the whole process: together they keep HubSpot's limits, and remember for a while the
+/// property definitions and the names of owners and companies.
+#[derive(Clone)]
 pub struct Crm {
-    http: Http,
-    version: String,
-    schemas: Mutex<BTreeMap<Kind, Arc<Schema>>>,
-    names: Mutex<Names>,
-    search_pause: Duration,
-    search_free_at: Mutex<Instant>,
+    http: Arc<Http>,
+    version: Arc<str>,
+    schemas: Arc<Mutex<BTreeMap<Kind, Dated>>>,
+    names: Arc<Names>,
 }
 
+/// Property definitions, and when HubSpot was asked for them.
+struct Dated {
+    schema: Arc<Schema>,
+    since: Instant,
+}
+
+/// How long property definitions are good: a property that is new in the account is read after this time at the latest.
+const DEFINITIONS_GOOD_FOR: Duration = Duration::from_secs(3_600);
+
 impl Crm {
-    const ACCOUNT: Task = Task { words: "read the account's details", scope: "oauth" };
-    const PIPELINES: Task = Task { words: "read the deal pipelines", scope: "crm.objects.deals.read" };
+    const ACCOUNT: Task = Task::new("read the account's details", "oauth");
+    const PIPELINES: Task = Task::new("read the deal pipelines", "crm.objects.deals.read");
     const UI_DOMAIN: &str = "app.hubspot.com";
 
     /// Prepares the connection; nothing is sent yet. rustls must have its process-wide provider by now.
@@ -95,13 +107,17 @@ impl Crm {
             return Err(CrmError::Version(settings.api_version));
         }
         Ok(Self {
-            http,
-            version: settings.api_version,
-            schemas: Mutex::default(),
-            names: Mutex::default(),
-            search_pause: settings.search_pause,
-            search_free_at: Mutex::new(Instant::now()),
+            http: Arc::new(http),
+            version: settings.api_version.into(),
+            schemas: Arc::default(),
+            names: Arc::default(),
         })
+    }
+
+    /// For how long HubSpot is not asked at all, because it said so: the day's calls are used up until midnight in the
+    /// account's time zone, or a reply demanded a wait of more than ten seconds.
+    pub fn closed_for(&self) -> Option<Duration> {
+        self.http.gate.closed_for()
     }
 
     /// The account that the token belongs to. Its time zone is given as HubSpot names it.
@@ -112,6 +128,7 @@ impl Crm {
     pub async fn account(&self) -> Result<Account, CrmError> {
         let path = format!("/account-info/{}/details", self.version);
         let details: wire::Details = self.http.get(Self::ACCOUNT, &path, &mut 0).await?;
+        self.http.keeps_days_of(&details.time_zone);
         Ok(Account {
             portal_id: details.portal_id.0,
             company_currency: details.company_currency,
@@ -132,24 +149,27 @@ impl Crm {
         Ok(Stages(stages.map(|stage| (stage.id.clone(), stage_of(stage))).collect()))
     }
 
-    /// The properties of a kind that this account has, asked for once.
+    /// The properties of a kind that this account has, at most an hour old. Older ones still serve while HubSpot is away.
     ///
     /// A token that may not see the definitions (403) does not stop the reading: all names are asked for, dates are
     /// taken as they come, and the next reading tries again.
     async fn schema(&self, kind: Kind, calls: &mut u32) -> Result<Arc<Schema>, CrmError> {
         let mut schemas = self.schemas.lock().await;
-        if let Some(schema) = schemas.get(&kind) {
+        let known = schemas.get(&kind).map(|known| (Arc::clone(&known.schema), known.since.elapsed()));
+        if let Some((schema, age)) = &known
+            && *age < DEFINITIONS_GOOD_FOR
+        {
             return Ok(Arc::clone(schema));
         }
         let path = format!("/crm/properties/{}/{}", self.version, kind.type_id());
         match self.http.get::<wire::All<wire::Property>>(task(kind), &path, calls).await {
             Ok(properties) => {
                 let schema = Arc::new(Schema::new(kind, &properties.results));
-                schemas.insert(kind, Arc::clone(&schema));
+                schemas.insert(kind, Dated { schema: Arc::clone(&schema), since: Instant::now() });
                 Ok(schema)
             }
             Err(CrmError::Forbidden { .. }) => Ok(Arc::new(Schema::unknown(kind))),
-            Err(error) => Err(error),
+            Err(error) => known.map(|(schema, _)| schema).filter(|_| error.is_transient()).ok_or(error),
         }
     }
 }
@@ -157,9 +177,9 @@ impl Crm {
 /// What reading a kind is called, and the scope it needs.
 fn task(kind: Kind) -> Task {
     match kind {
-        Kind::Deal => Task { words: "read deals", scope: "crm.objects.deals.read" },
-        Kind::Invoice => Task { words: "read invoices", scope: "crm.objects.invoices.read" },
-        Kind::Payment => Task { words: "read payments", scope: "crm.objects.commercepayments.read" },
+        Kind::Deal => Task::new("read deals", "crm.objects.deals.read"),
+        Kind::Invoice => Task::new("read invoices", "crm.objects.invoices.read"),
+        Kind::Payment => Task::new("read payments", "crm.objects.commercepayments.read"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the records go without. What they must not do is fail a reading that succeeded otherwise for good.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use url::form_urlencoded;
 use super::Crm;
 use super::error::CrmError;
 use super::http::Task;
+use super::limits::Budget;
 use super::record;
 use super::wire::{self, All, Associated, Association, Head, Owner, Owners, Text};
 use crate::domain::record::{Answer, Kind, Record};
@@ -19,20 +21,23 @@ use crate::domain::record::{Answer, Kind, Record};
 /// How long a name, and the lack of permission to read names, is remembered.
 const MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
-const OWNERS: Task = Task { words: "read owners", scope: "crm.objects.owners.read" };
-const COMPANIES: Task = Task { words: "read companies", scope: "crm.objects.companies.read" };
-const ASSOCIATIONS: Task = Task { words: "read the companies of records", scope: "crm.objects.companies.read" };
-const INVOICES: Task = Task { words: "read the invoices of payments", scope: "crm.objects.invoices.read" };
+const OWNERS: Task = Task::new("read owners", "crm.objects.owners.read");
+const COMPANIES: Task = Task::new("read companies", "crm.objects.companies.read");
+const ASSOCIATIONS: Task =
+    Task::new("read the companies of records", "crm.objects.companies.read").on(Budget::Associations);
+const INVOICES: Task = Task::new("read the invoices of payments", "crm.objects.invoices.read").on(Budget::Associations);
 
-/// What is remembered of names.
+/// What is remembered of names. Only owners are locked while they are asked for: all of them come at once, so that one
+/// question serves all readings.
 #[derive(Default)]
 pub(super) struct Names {
-    owners: Remembered,
-    companies: Remembered,
-    refused: BTreeMap<&'static str, Timestamp>,
+    owners: tokio::sync::Mutex<Remembered>,
+    companies: Mutex<Remembered>,
+    refused: Mutex<BTreeMap<&'static str, Timestamp>>,
 }
 
-/// Names by id, all forgotten at once. `None` is an id without a name, so that it is not asked for again.
+/// Names by id, all as old as the oldest and forgotten at once. `None` is an id without a name, so that it is not asked
+/// for again.
 #[derive(Default)]
 struct Remembered {
     since: Option<Timestamp>,
@@ -65,22 +70,26 @@ fn is_recent(since: Timestamp, now: Timestamp) -> bool {
     !age.is_negative() && age < MEMORY
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Names {
     fn may_ask(&self, task: Task, now: Timestamp) -> bool {
-        self.refused.get(task.words).is_none_or(|&since| !is_recent(since, now))
+        lock(&self.refused).get(task.words).is_none_or(|&since| !is_recent(since, now))
     }
 
     /// Lets a transient error through, so that the records are read again, and turns a permanent one into no names. It
     /// is logged when it is new.
-    fn or_none<T: Default>(&mut self, task: Task, now: Timestamp, result: Result<T, CrmError>) -> Result<T, CrmError> {
+    fn or_none<T: Default>(&self, task: Task, now: Timestamp, result: Result<T, CrmError>) -> Result<T, CrmError> {
         match result {
             Ok(names) => {
-                self.refused.remove(task.words);
+                lock(&self.refused).remove(task.words);
                 Ok(names)
             }
             Err(error) if error.is_transient() => Err(error),
             Err(error) => {
-                if self.refused.insert(task.words, now).is_none() {
+                if lock(&self.refused).insert(task.words, now).is_none() {
                     tracing::warn!(scope = task.scope, %error, "reports will lack some names of owners or companies");
                 }
                 Ok(T::default())
@@ -102,12 +111,17 @@ impl Crm {
             .values_mut()
             .filter_map(|answer| if let Answer::Found(record) = answer { Some(record) } else { None })
             .collect();
-        let names = &mut *self.names.lock().await;
-
-        let unknown = names.owners.unknown(records.iter().filter_map(|record| owner_id(record)), now);
-        if !unknown.is_empty() && names.may_ask(OWNERS, now) {
-            let owners = names.or_none(OWNERS, now, self.owners(calls).await)?;
-            names.owners.learn(unknown, owners);
+        let names = &self.names;
+        {
+            let mut known = names.owners.lock().await;
+            let unknown = known.unknown(records.iter().filter_map(|record| owner_id(record)), now);
+            if !unknown.is_empty() && names.may_ask(OWNERS, now) {
+                let owners = names.or_none(OWNERS, now, self.owners(calls).await)?;
+                known.learn(unknown, owners);
+            }
+            for record in &mut records {
+                record.owner = owner_id(record).and_then(|id| known.name(id));
+            }
         }
 
         // An archived record has no associations any more.
@@ -127,15 +141,14 @@ impl Crm {
             return Ok(());
         }
         let company_of = associated;
-        let unknown = names.companies.unknown(company_of.values().copied(), now);
+        let unknown = lock(&names.companies).unknown(company_of.values().copied(), now);
         if !unknown.is_empty() && names.may_ask(COMPANIES, now) {
             let companies = names.or_none(COMPANIES, now, self.companies(&unknown, calls).await)?;
-            names.companies.learn(unknown, companies);
+            lock(&names.companies).learn(unknown, companies);
         }
-
+        let known = lock(&names.companies);
         for record in &mut records {
-            record.owner = owner_id(record).and_then(|id| names.owners.name(id));
-            let company = company_of.get(&record.key.id).and_then(|&id| names.companies.name(id));
+            let company = company_of.get(&record.key.id).and_then(|&id| known.name(id));
             record.company = company.or_else(|| record.property("hs_invoice_latest_company_name").map(str::to_owned));
         }
         Ok(())
@@ -149,12 +162,7 @@ impl Crm {
             let mut after = String::new();
             // A mark that comes twice would lead round in a circle.
             while seen.insert(after.clone()) {
-                let mut query = form_urlencoded::Serializer::new(String::new());
-                query.append_pair("limit", "100").append_pair("archived", if archived { "true" } else { "false" });
-                if !after.is_empty() {
-                    query.append_pair("after", &after);
-                }
-                let path = format!("/crm/owners/{}?{}", self.version, query.finish());
+                let path = format!("/crm/owners/{}?{}", self.version, owners_query(archived, &after));
                 let page: Owners = self.http.get(OWNERS, &path, calls).await?;
                 names.extend(page.results.into_iter().map(|owner| (owner.id.0, owner_name(owner))));
                 match wire::after(page.paging) {
@@ -202,6 +210,15 @@ impl Crm {
         }
         Ok(names)
     }
+}
+
+fn owners_query(archived: bool, after: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", "100").append_pair("archived", if archived { "true" } else { "false" });
+    if !after.is_empty() {
+        query.append_pair("after", after);
+    }
+    query.finish()
 }
 
 /// How a batch names its ids.

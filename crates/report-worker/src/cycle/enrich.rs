@@ -6,13 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::books::{self, Books};
 use super::{App, Summary};
+use crate::crm::{CrmError, Reading};
 use crate::domain::changes::{self, Change};
 use crate::domain::record::{Answer, Kind, Record, RecordKey};
 use crate::report::BUILT_IN;
 use crate::store::{Due, NewChange, Outcome, RecordState, StoreError, StoredRecord};
 
-/// How many records are read in one go: two of HubSpot's batches with history.
-const AT_ONCE: u32 = 100;
+/// How many records are taken up in one go. Their readings follow one another without a gap, so that HubSpot's limit is
+/// used to the full; more of them cost memory.
+const AT_ONCE: u32 = 5_000;
 
 /// After which time a reading that was too old is repeated; the last one holds for all further ones.
 const SETTLING: [SignedDuration; 3] =
@@ -33,6 +35,11 @@ const LOOKS_FOR_GONE: u32 = 2;
 
 /// Reads all that is due. HubSpot being away stops a kind for this cycle; its records stay due.
 pub(super) async fn enrich(app: &App, books: &Books, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
+    if let Some(wait) = app.crm.closed_for() {
+        // HubSpot said so, and that was told.
+        summary.again_at(super::after(now, wait));
+        return Ok(());
+    }
     for kind in Kind::ALL {
         loop {
             let due = app.store.due(books.account.portal_id, kind, now, AT_ONCE).await?;
@@ -57,21 +64,46 @@ async fn read(
     summary: &mut Summary,
 ) -> Result<bool, StoreError> {
     let ids: Vec<i64> = due.iter().map(|due| due.record.id).collect();
-    let mut reading = match app.crm.read(kind, books.account.portal_id, &ids, now).await {
-        Ok(reading) => reading,
-        Err(error) => {
-            summary.problem("enrich", error);
-            return Ok(false);
+    let due: BTreeMap<i64, &Due> = due.iter().map(|due| (due.record.id, due)).collect();
+    let mut readings = app.crm.read_many(kind, books.account.portal_id, &ids, now);
+    let (mut complete, mut told) = (true, false);
+    while let Some((ids, reading)) = readings.next().await {
+        let error = match reading {
+            Ok(reading) => {
+                let due: Vec<&Due> = ids.iter().filter_map(|id| due.get(id).copied()).collect();
+                let answered = reading.answers.len() + reading.failed.len();
+                // Records without an answer are still due; asking for them again and again in one cycle would never end.
+                complete &= answered == due.len();
+                settle(app, books, &due, reading, now, summary).await?
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = error {
+            if !told {
+                summary.problem("enrich", error);
+            }
+            (complete, told) = (false, true);
         }
-    };
+    }
+    Ok(complete)
+}
+
+/// Writes down what was read of some records; gives back the error that kept others from being read.
+async fn settle(
+    app: &App,
+    books: &Books,
+    due: &[&Due],
+    mut reading: Reading,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<Option<CrmError>, StoreError> {
     summary.records_read += u64::from(reading.records_read);
     let books = &with_their_stages(app, books, &reading.answers, now).await;
     let keys: Vec<RecordKey> = due.iter().map(|due| due.record).collect();
     let earlier: BTreeMap<RecordKey, StoredRecord> =
         app.store.records(&keys).await?.into_iter().map(|stored| (stored.key, stored)).collect();
     let (mut outcomes, mut winners) = (Vec::new(), Vec::new());
-    let answered = reading.answers.len() + reading.failed.len();
-    for due in due {
+    for &due in due {
         let id = due.record.id;
         let earlier = earlier.get(&due.record);
         if let Some(cause) = reading.failed.get(&id) {
@@ -107,12 +139,7 @@ async fn read(
         }
     }
     summary.changes += app.store.settle(&outcomes, &winners, now).await?;
-    if let Some(error) = reading.interrupted {
-        summary.problem("enrich", error);
-        return Ok(false);
-    }
-    // Records without an answer are still due; asking for them again and again in one cycle would never end.
-    Ok(answered == due.len())
+    Ok(reading.interrupted)
 }
 
 /// The books with the stages that the records name: a stage that nobody knows yet is asked for at once.

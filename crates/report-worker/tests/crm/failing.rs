@@ -76,12 +76,93 @@ async fn the_daily_limit_is_not_run_against() {
 #[tokio::test]
 async fn an_empty_burst_window_is_waited_out() {
     let full = batch(vec![deal(1, 0)])
+        .with("x-hubspot-ratelimit-max", "1")
         .with("x-hubspot-ratelimit-remaining", "0")
         .with("x-hubspot-ratelimit-interval-milliseconds", "80");
     let fake = Fake::replying([full, batch(vec![deal(1, 0)])]).await;
+    let crm = fake.crm();
     let before = Instant::now();
-    fake.crm().read(Kind::Deal, 7, &[1], now(0)).await.unwrap();
-    assert!(before.elapsed() >= Duration::from_millis(80), "the question for companies waits");
+    for _ in 0..2 {
+        crm.read(Kind::Deal, 7, &[1], now(0)).await.unwrap();
+    }
+    assert!(before.elapsed() >= Duration::from_millis(80), "the second batch waits");
+}
+
+#[tokio::test]
+async fn a_reply_that_demands_a_long_wait_is_obeyed_by_all_calls() {
+    let fake = Fake::replying([limited("TEN_SECONDLY_ROLLING").with("retry-after", "120")]).await;
+    let crm = fake.crm();
+    assert_eq!(crm.closed_for(), None);
+    crm.read(Kind::Deal, 7, &[1], now(0)).await.unwrap_err();
+    let asked = fake.asked(|_| true).len();
+    for error in [crm.account().await.unwrap_err(), crm.list(Kind::Deal, 7, None).await.unwrap_err()] {
+        assert!(error.is_transient() && !error.is_daily_limit(), "{error}");
+    }
+    assert_eq!(fake.asked(|_| true).len(), asked);
+    let wait = crm.closed_for().unwrap();
+    assert!(Duration::from_secs(119) < wait && wait <= Duration::from_secs(120), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_used_up_day_ends_at_midnight_in_the_accounts_zone() {
+    let fake = Fake::start(|asked| {
+        if asked.line.contains("/account-info/") {
+            return Some(ok(json!({"portalId": 7, "companyCurrency": "EUR", "timeZone": "US/Eastern"})));
+        }
+        asked.reads("0-3").then(|| limited("DAILY").with("date", "Sun, 22 Nov 2026 10:00:00 GMT"))
+    })
+    .await;
+    let crm = fake.crm();
+    crm.account().await.unwrap();
+    crm.read(Kind::Deal, 7, &[1], now(0)).await.unwrap_err();
+    let asked = fake.asked(|_| true).len();
+    let error = crm.stages().await.unwrap_err();
+    assert!(error.is_transient() && error.is_daily_limit());
+    assert_eq!(fake.asked(|_| true).len(), asked);
+    // It is five in the morning in New York. A few seconds more keep several workers apart.
+    let wait = crm.closed_for().unwrap().as_secs();
+    assert!((19 * 3_600 - 1..=19 * 3_600 + 10).contains(&wait), "{wait} s");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("HubSpot is not asked to read the deal pipelines for another 684")
+            && text.ends_with(" s: the day's calls are used up until midnight in the account's time zone"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_id_among_many_batches_costs_only_itself() {
+    let fake = Fake::start(|asked| {
+        asked.reads("0-3").then(|| match asked.ids() {
+            ids if ids.contains(&317) => error(400, "VALIDATION_ERROR"),
+            ids => batch(ids.into_iter().map(|id| deal(id, 0)).collect()),
+        })
+    })
+    .await;
+    let ids: Vec<i64> = (1..=2_000).collect();
+    let mut readings = fake.crm_without_limits().read_many(Kind::Deal, 7, &ids, now(0));
+    let (mut asked_for, mut found, mut failed) = (0, 0, Vec::new());
+    while let Some((ids, reading)) = readings.next().await {
+        let reading = reading.unwrap();
+        asked_for += ids.len();
+        found += reading.answers.len();
+        failed.extend(reading.failed.into_keys());
+    }
+    assert_eq!((asked_for, found, failed), (2_000, 1_999, vec![317]));
+}
+
+#[tokio::test]
+async fn after_an_error_no_further_batch_is_begun() {
+    let fake = Fake::start(|asked| asked.reads("0-3").then(|| error(401, "INVALID_AUTHENTICATION"))).await;
+    let ids: Vec<i64> = (1..=5_000).collect();
+    let mut readings = fake.crm_without_limits().read_many(Kind::Deal, 7, &ids, now(0));
+    let mut errors = 0;
+    while let Some((_, reading)) = readings.next().await {
+        assert!(matches!(reading.unwrap_err(), CrmError::Unauthorized { .. }));
+        errors += 1;
+    }
+    assert!((1..=12).contains(&errors), "{errors} of 50");
+    assert_eq!(fake.asked(|asked| asked.reads("0-3")).len(), errors);
 }
 
 #[tokio::test]

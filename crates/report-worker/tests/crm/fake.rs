@@ -106,7 +106,7 @@ impl Fake {
         let url = format!("http://{}", self.address).parse().unwrap();
         let mut settings = CrmSettings::new(url, "2026-09".into(), "pat-test-token".to_owned().into());
         settings.retry_pause = Duration::ZERO;
-        settings.search_pause = Duration::ZERO;
+        settings.search_window = Duration::ZERO;
         settings
     }
 
