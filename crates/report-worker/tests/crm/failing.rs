@@ -140,7 +140,7 @@ async fn a_bad_id_among_many_batches_costs_only_itself() {
     })
     .await;
     let ids: Vec<i64> = (1..=2_000).collect();
-    let mut readings = fake.crm_without_limits().read_many(Kind::Deal, 7, &ids, now(0));
+    let mut readings = fake.crm().read_many(Kind::Deal, 7, &ids, now(0));
     let (mut asked_for, mut found, mut failed) = (0, 0, Vec::new());
     while let Some((ids, reading)) = readings.next().await {
         let reading = reading.unwrap();
@@ -155,7 +155,7 @@ async fn a_bad_id_among_many_batches_costs_only_itself() {
 async fn after_an_error_no_further_batch_is_begun() {
     let fake = Fake::start(|asked| asked.reads("0-3").then(|| error(401, "INVALID_AUTHENTICATION"))).await;
     let ids: Vec<i64> = (1..=5_000).collect();
-    let mut readings = fake.crm_without_limits().read_many(Kind::Deal, 7, &ids, now(0));
+    let mut readings = fake.crm().read_many(Kind::Deal, 7, &ids, now(0));
     let mut errors = 0;
     while let Some((_, reading)) = readings.next().await {
         assert!(matches!(reading.unwrap_err(), CrmError::Unauthorized { .. }));

@@ -3,7 +3,7 @@
 //! HubSpot counts calls in rolling windows. [`Limiter`] keeps the list of the calls that HubSpot may still be counting,
 //! so that a worker that is alone uses the whole limit and meets no 429. A call is counted somewhere between being sent
 //! and being answered; it is held to be in the window until that long after its answer, at most [`COUNTED_WITHIN`] after
-//! it was sent, which costs 4 % of the limit when HubSpot is slow and 1 % when it answers within 100 ms.
+//! it was sent, which costs 3 % of the limit when HubSpot is slow and 1 % when it answers within 100 ms.
 //!
 //! Several workers share the account's limit and know of one another only by the headers of HubSpot's replies: what is
 //! used beyond a worker's own calls is used by others. Each worker then aims at [`AIM`] of the limit: it gives up a tenth
@@ -36,7 +36,7 @@ const PLACES: usize = 16;
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Within which time of being sent a call is counted by HubSpot, which counts before it works on the answer.
-const COUNTED_WITHIN: Duration = Duration::from_millis(400);
+const COUNTED_WITHIN: Duration = Duration::from_millis(300);
 
 /// The part of the limit that several workers aim at together, in percent.
 const AIM: u64 = 95;
