@@ -43,6 +43,11 @@ pub(crate) fn iso(ms: i64) -> String {
     format!("{:.3}", Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
+/// An instant as HTTP writes it in `Date` (RFC 9110, 5.6.7).
+pub(crate) fn http_date(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Reads an instant as HubSpot takes it: ISO 8601, a date (midnight UTC), or epoch milliseconds.
 pub(crate) fn parse_ms(text: &str) -> Option<i64> {
     if let Ok(ms) = text.parse() {
@@ -62,6 +67,7 @@ mod tests {
     #[test]
     fn instants_are_written_with_milliseconds() {
         assert_eq!(iso(1_795_341_600_000), "2026-11-22T10:00:00.000Z");
+        assert_eq!(http_date(1_795_341_600_999), "Sun, 22 Nov 2026 10:00:00 GMT");
         assert_eq!(parse_ms("2026-11-22T10:00:00.000Z"), Some(1_795_341_600_000));
         assert_eq!(parse_ms("1795341600000"), Some(1_795_341_600_000));
         assert_eq!(parse_ms("2026-11-22"), Some(1_795_305_600_000));

@@ -28,6 +28,28 @@ async fn while_hubspot_is_away_deliveries_are_taken_in_and_mails_are_sent() {
 }
 
 #[tokio::test]
+async fn a_used_up_day_stops_all_questions_until_the_accounts_midnight_and_is_told_once() {
+    let mut world = World::open(|_| {}).await;
+    world.cycle().await;
+    let calls = |world: &World| world.simulator.counters().api_calls.values().sum::<u64>();
+    world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+    world.arm("daily-limit:1");
+    let before = calls(&world);
+    let summary = world.cycle().await;
+    assert_eq!((summary.deliveries, summary.records_read, calls(&world)), (1, 0, before + 1));
+    assert!(matches!(&summary.problems[..], [problem] if problem.contains("HubSpot's daily limit")), "{summary:?}");
+    // The account is in Berlin, where it is 11 o'clock.
+    let wait_s = world.app.crm.closed_for().unwrap().as_secs();
+    assert!((13 * 3_600 - 60..=13 * 3_600 + 10).contains(&wait_s), "{wait_s} s");
+    let summary = world.cycle_after(60).await;
+    assert_eq!((summary.problems.len(), calls(&world)), (0, before + 1));
+    assert!(summary.next_at.is_some_and(|next| next.duration_since(world.now()).as_hours() == 12), "{summary:?}");
+
+    world.app.crm = crm(&world.simulator, &Settings::default().access_token);
+    assert_eq!(world.cycle_after(60).await.changes, 1, "another process finds the record still due");
+}
+
+#[tokio::test]
 async fn one_record_that_cannot_be_read_holds_nobody_back() {
     let mut world = World::open(|_| {}).await;
     for amount in ["1", "2", "3"] {

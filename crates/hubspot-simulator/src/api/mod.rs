@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use self::call::{Call, Version};
 use self::reply::Reply;
 use crate::account::Account;
+use crate::clock::http_date;
 use crate::counters::Tally;
 use crate::faults::Faults;
 use crate::limits::{BURST_WINDOW_MS, Budget, Exceeded, Limiter};
@@ -99,7 +100,12 @@ async fn answer(
     if reply.status == StatusCode::TOO_MANY_REQUESTS {
         api.tally.count(|counters| counters.rate_limited += 1);
     }
-    http(reply, (call.budget() == Budget::Ordinary).then_some(&*api))
+    let mut response = http(reply, (call.budget() == Budget::Ordinary).then_some(&*api));
+    // The day's limit ends by the account's clock, which need not be the machine's.
+    if let Ok(date) = HeaderValue::from_str(&http_date(api.account.now_ms())) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 impl Api {

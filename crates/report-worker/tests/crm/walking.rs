@@ -1,9 +1,10 @@
 //! The walk over all records of a kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use report_worker::crm::{Crm, CrmError, Cursor};
+use jiff::Timestamp;
+use report_worker::crm::{Crm, CrmError, Cursor, ModifiedPage};
 use report_worker::domain::record::Kind;
 use serde_json::{Value, json};
 
@@ -14,14 +15,18 @@ type Deals = Vec<(i64, i64)>;
 
 /// Answers a search as HubSpot does: filter, sort, offset, 200 at most, never beyond 10,000.
 fn search(deals: &Deals, asked: &Asked) -> Reply {
-    let value = asked.body["filterGroups"][0]["filters"][0]["value"].as_str();
-    let since: i64 = value.map_or(i64::MIN, |value| value.parse::<i64>().unwrap() / 1000 - 1_790_000_000);
+    let bound = |operator: &str| {
+        let filters = asked.body["filterGroups"][0]["filters"].as_array()?;
+        let value = filters.iter().find(|filter| filter["operator"] == operator)?["value"].as_str()?;
+        Some(value.parse::<i64>().unwrap() / 1000 - 1_790_000_000)
+    };
+    let (since, until) = (bound("GTE").unwrap_or(i64::MIN), bound("LT").unwrap_or(i64::MAX));
     let offset: usize = asked.body["after"].as_str().map_or(0, |after| after.parse().unwrap());
     let limit = usize::try_from(asked.body["limit"].as_u64().unwrap()).unwrap();
     if limit > 200 || offset + limit > 10_000 {
         return error(400, "VALIDATION_ERROR");
     }
-    let mut found: Deals = deals.iter().copied().filter(|(_, second)| *second >= since).collect();
+    let mut found: Deals = deals.iter().copied().filter(|(_, second)| (since..until).contains(second)).collect();
     found.sort_by_key(|&(id, second)| (second, id));
     let results: Vec<Value> = found.iter().skip(offset).take(limit).map(|&(id, second)| deal(id, second)).collect();
     let mut body = json!({"total": found.len(), "results": results});
@@ -91,6 +96,62 @@ async fn a_walk_passes_ten_thousand_and_equal_stamps_at_the_border() {
       ]
     }
     "#);
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).unwrap()
+}
+
+#[tokio::test]
+async fn a_slice_of_time_is_walked_with_its_beginning_and_without_its_end() {
+    let fake =
+        account((1..=13_000).map(|id| (id, if (5000..5700).contains(&id) { 170 } else { id / 30 })).collect()).await;
+    let crm = fake.crm();
+    let (mut seen, mut cursor) = (BTreeMap::new(), None);
+    loop {
+        let page = crm.modified(Kind::Deal, second(10), second(400), cursor).await.unwrap();
+        seen.extend(page.records);
+        let stored = serde_json::to_string(&page.next).unwrap();
+        cursor = serde_json::from_str(&stored).unwrap();
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(seen.keys().copied().eq(300..12_000), "{} records", seen.len());
+    assert_eq!((seen[&300], seen[&5_699], seen[&11_999]), (second(10), second(170), second(399)));
+    insta::assert_json_snapshot!(fake.asked(Asked::searches)[0].body, @r#"
+    {
+      "filterGroups": [
+        {
+          "filters": [
+            {
+              "operator": "GTE",
+              "propertyName": "hs_lastmodifieddate",
+              "value": "1790000010000"
+            },
+            {
+              "operator": "LT",
+              "propertyName": "hs_lastmodifieddate",
+              "value": "1790000400000"
+            }
+          ]
+        }
+      ],
+      "limit": 200,
+      "properties": [
+        "hs_lastmodifieddate"
+      ],
+      "sorts": [
+        {
+          "direction": "ASCENDING",
+          "propertyName": "hs_lastmodifieddate"
+        }
+      ]
+    }
+    "#);
+
+    let nothing = crm.modified(Kind::Deal, second(500), second(501), None).await.unwrap();
+    assert_eq!(nothing, ModifiedPage { records: vec![], next: None });
 }
 
 #[tokio::test]
