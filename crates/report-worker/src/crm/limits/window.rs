@@ -55,8 +55,8 @@ enum Knowledge {
         /// Calls that others must have made.
         foreign: u64,
         at: Instant,
-        /// When a call of others was last seen.
-        others_at: Option<Instant>,
+        /// When a call of others was last seen; at first, when the first reply came: one window shows whether there are any.
+        others_at: Instant,
     },
 }
 
@@ -190,10 +190,8 @@ impl Window {
         let used = max.saturating_sub(remaining);
         let foreign = used.saturating_sub(own.min(alone(max)));
         let others_at = match self.knowledge {
-            _ if foreign > 0 => Some(now),
-            Knowledge::Told { others_at, .. } if !self.knows_nothing(now) => others_at,
-            // Whether there are others, one window shows.
-            _ => Some(now),
+            Knowledge::Told { others_at, .. } if foreign == 0 && !self.knows_nothing(now) => others_at,
+            _ => now,
         };
         self.knowledge = Knowledge::Told { max, foreign, at: now, others_at };
     }
@@ -221,7 +219,7 @@ impl Window {
     /// Whether no calls of others were seen for a whole window.
     fn is_alone(&self, now: Instant) -> bool {
         match self.knowledge {
-            Knowledge::Told { others_at, .. } => others_at.is_none_or(|at| now > at + self.length),
+            Knowledge::Told { others_at, .. } => now > others_at + self.length,
             Knowledge::Nothing | Knowledge::Untold => true,
         }
     }
