@@ -21,7 +21,7 @@ use crate::cycle::{self, App, Summary};
 use crate::endpoint::{self, Endpoint};
 use crate::mailer::{Directory, Mailer};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
-use crate::store::MailState;
+use crate::store::{Books, MailState, Store};
 
 /// From one step of the day to the next, so that one can watch; `--once` does not wait.
 const STEP: Duration = Duration::from_millis(400);
@@ -114,9 +114,11 @@ impl Demo {
             Endpoint { keys: keys.clone(), urls: TargetUrls::new([&*webhook_url])?, queue: queue.clone(), clock };
         tokio::spawn(axum::serve(listener, endpoint::router(endpoint)).into_future());
 
+        let database = Books::Sqlite(folder.join("books.sqlite"));
+        let store = Store::open_to_work(&database).await?;
         let config = WorkConfig {
             keys,
-            database: folder.join("books.sqlite"),
+            database,
             crm: CrmConfig {
                 api_url: simulator.api_url().parse()?,
                 api_version: "2026-09".to_owned(),
@@ -132,7 +134,7 @@ impl Demo {
             poll_interval: TICK,
             quiet: Duration::ZERO,
         };
-        let app = work::app(queue, config, clock()).await?;
+        let app = work::app(store, queue, config, clock()).await?;
         Ok(Self { simulator, app, webhook_url, clock, totals: Summary::default(), mails: Vec::new() })
     }
 

@@ -11,14 +11,16 @@ use super::work;
 use crate::config::{Environment, LocalConfig, QueueConfig};
 use crate::endpoint::{self, Endpoint};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
+use crate::store::Store;
 
 /// Listens and works until Ctrl-C or SIGTERM.
 pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let config = LocalConfig::read(environment)?;
-    // The port first: whoever has it is at work on the same files, and nothing of his may be taken up.
+    // The port and the books first: whoever has them is at work on the same files, and nothing of his may be taken up.
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there? (LISTEN)", config.listen))?;
+    let store = Store::open_to_work(&config.work.database).await?;
     let queue = Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?;
     let interrupted = queue.take_up_interrupted(clock()).await?;
     if interrupted > 0 {
@@ -31,7 +33,7 @@ pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> 
     let interval = config.work.poll_interval;
     let heartbeat = QueueConfig::File(config.queue_file).heartbeat();
     let endpoint = Endpoint { keys: config.work.keys.clone(), urls: config.urls, queue: queue.clone(), clock };
-    let app = work::app(queue, config.work, clock()).await?;
+    let app = work::app(store, queue, config.work, clock()).await?;
     tracing::info!(listen = %listener.local_addr()?, path = "/webhooks/hubspot", "listening for HubSpot's webhooks");
     let stop = work::stopped()?;
     let serving =

@@ -15,7 +15,7 @@ use crate::domain::changes::Rules;
 use crate::domain::record::Kind;
 use crate::mailer::{Mail, Outcome, check_address, compose};
 use crate::report::{BUILT_IN, Definition, Document, Scene, Subject, build, html, plain_text, sample};
-use crate::store::Store;
+use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -55,11 +55,11 @@ pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -
 }
 
 async fn stored(definition: &Definition, environment: &Environment) -> anyhow::Result<Option<Document>> {
-    let file = database_alone(environment)?;
-    if !file.exists() {
+    let books = database_alone(environment)?;
+    if matches!(&books, Books::Sqlite(file) if !file.exists()) {
         return Ok(None);
     }
-    let Some(json) = Store::sqlite(&file).await?.newest_document(definition.name).await? else { return Ok(None) };
+    let Some(json) = Store::open(&books).await?.newest_document(definition.name).await? else { return Ok(None) };
     let document = serde_json::from_str(&json);
     Ok(Some(document.with_context(|| format!("the stored report {} cannot be read by this version", definition.name))?))
 }

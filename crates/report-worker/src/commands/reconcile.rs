@@ -11,7 +11,7 @@ use crate::config::{CrmConfig, Environment, reconcile_alone};
 use crate::crm::{Crm, CrmSettings};
 use crate::cycle::reconcile::{Comparison, Reconciled};
 use crate::domain::record::{Kind, RecordKey};
-use crate::store::Store;
+use crate::store::{Books, Store};
 
 /// What was found and is left as it is.
 const NOT_REPAIRED: u8 = 3;
@@ -30,8 +30,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let (CrmConfig { api_url, api_version, access_token }, books) = reconcile_alone(environment)?;
     let crm = Crm::new(CrmSettings::new(api_url, api_version, access_token))?;
-    anyhow::ensure!(books.exists(), "there are no books in {}; `local` or `worker` makes them", books.display());
-    let store = Store::sqlite(&books).await?;
+    if let Books::Sqlite(file) = &books {
+        anyhow::ensure!(file.exists(), "there are no books in {}; `local` or `worker` makes them", file.display());
+    }
+    let store = Store::open(&books).await?;
     let account = crm.account().await?;
     let held: Option<crate::domain::account::Account> = store.fact("account").await?;
     anyhow::ensure!(

@@ -13,7 +13,7 @@ use crate::config::{Environment, QueueConfig, database_alone};
 use crate::cycle::reconcile::{self, Reconciled};
 use crate::heartbeat::{Heartbeat, HeartbeatError};
 use crate::queue::Queue;
-use crate::store::{Figures, Store};
+use crate::store::{Books, Figures, Store};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -32,7 +32,7 @@ struct Status {
     queue: Option<QueueStatus>,
     /// Of the worker on this machine; `None` where none runs.
     worker: Option<Heartbeat>,
-    books: Option<Books>,
+    books: Option<BooksStatus>,
     problems: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ struct QueueStatus {
 }
 
 #[derive(Debug, Serialize)]
-struct Books {
+struct BooksStatus {
     /// `None`: no cycle has opened them yet.
     open_at: Option<Timestamp>,
     /// Whether all records are in that were there when they were opened.
@@ -74,13 +74,14 @@ pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -
         Ok(queue) => status.queue = Some(queue),
         Err(error) => status.problem(error),
     }
-    if !database.exists() {
-        status.problems.push(format!("there are no books {}; is DATABASE_URL the worker's?", database.display()));
-    } else {
-        match books(&database).await {
+    match &database {
+        Books::Sqlite(file) if !file.exists() => {
+            status.problems.push(format!("there are no books {}; is DATABASE_URL the worker's?", file.display()));
+        }
+        _ => match books(&database).await {
             Ok(books) => status.books = Some(books),
             Err(error) => status.problem(error),
-        }
+        },
     }
     print(&if args.json { serde_json::to_string(&status)? } else { words(&status, now) })?;
     Ok(if status.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -105,9 +106,9 @@ async fn queue(config: QueueConfig, now: Timestamp) -> anyhow::Result<QueueStatu
     })
 }
 
-async fn books(database: &std::path::Path) -> anyhow::Result<Books> {
-    let store = Store::sqlite(database).await?;
-    Ok(Books {
+async fn books(database: &Books) -> anyhow::Result<BooksStatus> {
+    let store = Store::open(database).await?;
+    Ok(BooksStatus {
         open_at: store.fact("books_open_at").await?,
         opening_done: store.fact::<Timestamp>("opening_done").await?.is_some(),
         last_work: store.fact(LAST_WORK).await?,
@@ -184,14 +185,14 @@ fn worker(heartbeat: Option<&Heartbeat>, now: Timestamp) -> String {
     if heartbeat.check(now).is_ok() { cycle } else { format!("stuck or ended: {cycle}") }
 }
 
-fn last_work(books: &Books, now: Timestamp) -> String {
+fn last_work(books: &BooksStatus, now: Timestamp) -> String {
     books.last_work.as_ref().map_or_else(
         || "no cycle has found anything to do yet".to_owned(),
         |work| format!("the last cycle that found any ended {} and took {} ms", ago(work.at, now), work.duration_ms),
     )
 }
 
-fn hubspot(books: &Books, now: Timestamp) -> String {
+fn hubspot(books: &BooksStatus, now: Timestamp) -> String {
     match books.last_work.as_ref().and_then(|work| work.hubspot.as_ref()) {
         None => "has not been asked since the worker was started".to_owned(),
         Some(said) => match &said.problem {
@@ -201,7 +202,7 @@ fn hubspot(books: &Books, now: Timestamp) -> String {
     }
 }
 
-fn opened(books: &Books, now: Timestamp) -> String {
+fn opened(books: &BooksStatus, now: Timestamp) -> String {
     match books.open_at {
         None => "not open yet; the first cycle opens them".to_owned(),
         Some(at) if books.opening_done => {
@@ -271,9 +272,9 @@ mod tests {
         at("2026-11-23T08:00:00Z")
     }
 
-    fn books(figures: Figures, problem: Option<&str>) -> Books {
+    fn books(figures: Figures, problem: Option<&str>) -> BooksStatus {
         let problem = problem.map(str::to_owned);
-        Books {
+        BooksStatus {
             open_at: Some(at("2026-11-01T06:30:00Z")),
             opening_done: true,
             last_work: Some(LastWork {
@@ -360,7 +361,7 @@ mod tests {
     #[test]
     fn little_is_known() {
         let figures = Figures::default();
-        let nothing = Books { open_at: None, opening_done: false, last_work: None, reconciled: None, figures };
+        let nothing = BooksStatus { open_at: None, opening_done: false, last_work: None, reconciled: None, figures };
         let status = Status { queue: Some(queue(4, None, &[], 0)), books: Some(nothing), ..Status::default() };
         insta::assert_snapshot!(words(&status, now()), @"
         queue         5 messages, 1 in flight; how old the oldest is SQS tells only to CloudWatch (ApproximateAgeOfOldestMessage)

@@ -17,11 +17,10 @@ use crate::store::Store;
 /// The shortest pause between two cycles when something is due at once.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Opens the books and puts the parts together.
-pub(super) async fn app(queue: Queue, config: WorkConfig, now: Timestamp) -> anyhow::Result<App> {
+/// Puts the parts together.
+pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Timestamp) -> anyhow::Result<App> {
     let CrmConfig { api_url, api_version, access_token } = config.crm;
     let crm = Crm::new(CrmSettings::new(api_url, api_version, access_token))?;
-    let store = Store::sqlite(&config.database).await?;
     let interrupted = store.take_up_interrupted_mails(now).await?;
     if interrupted > 0 {
         tracing::warn!(interrupted, "mails were being sent when the last process ended; they are sent again");

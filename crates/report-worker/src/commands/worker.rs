@@ -9,6 +9,7 @@ use super::{print, work};
 use crate::config::{Environment, WorkerConfig};
 use crate::cycle;
 use crate::queue::{Queue, Sqs};
+use crate::store::Store;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -24,9 +25,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let config = WorkerConfig::read(environment)?;
     let queue_url = config.queue_url.clone();
+    let store = Store::open_to_work(&config.work.database).await?;
     let queue = Queue::Sqs(Sqs::connect(config.queue_url, config.dead_letter_queue_url).await);
     let interval = config.work.poll_interval;
-    let app = work::app(queue, config.work, clock()).await?;
+    let app = work::app(store, queue, config.work, clock()).await?;
     if !args.once {
         let watch = Watch::worker(config.heartbeat, &queue_url, interval, clock());
         work::keep_working(&app, interval, clock, watch).await?;

@@ -19,6 +19,7 @@ pub use self::reader::{Environment, Problem, Problems};
 use self::reader::{Reader, duration, list};
 use crate::domain::time::zone;
 use crate::mailer::{Mailer, check_address};
+use crate::store::{Books, BooksError};
 
 /// Where `local` keeps its queue unless it is told otherwise.
 const QUEUE_FILE: &str = "closing-bell-queue.sqlite";
@@ -54,8 +55,8 @@ pub struct WorkerConfig {
 pub struct WorkConfig {
     /// The client secrets that verify a delivery again.
     pub keys: Keys,
-    /// The SQLite file with the books.
-    pub database: PathBuf,
+    /// Where the books are.
+    pub database: Books,
     /// The CRM.
     pub crm: CrmConfig,
     /// The mails.
@@ -128,7 +129,7 @@ impl WorkerConfig {
             "no" => Ok(false),
             _ => Err("neither yes nor no".to_owned()),
         });
-        if work.is_some() && allowed == Some(false) {
+        if work.as_ref().is_some_and(|work| matches!(work.database, Books::Sqlite(_))) && allowed == Some(false) {
             reader.problem(
                 "DATABASE_URL",
                 "SQLite together with SQS would lose the books with the container; \
@@ -148,7 +149,11 @@ impl WorkConfig {
         let keys = keys(reader);
         let database = match default_database {
             Some(default) => reader.or("DATABASE_URL", default, database),
-            None => reader.required("DATABASE_URL", "where the books are, such as sqlite:books.sqlite", database),
+            None => reader.required(
+                "DATABASE_URL",
+                "where the books are, such as mysql://user:password@host:3306/books",
+                database,
+            ),
         };
         let crm = CrmConfig::read(reader);
         let mail = MailConfig::read(reader);
@@ -228,21 +233,21 @@ pub fn client_secrets(environment: &Environment) -> Result<Vec<Secret>, Problems
 ///
 /// # Errors
 /// Every missing or wrong variable at once.
-pub fn reconcile_alone(environment: &Environment) -> Result<(CrmConfig, PathBuf), Problems> {
+pub fn reconcile_alone(environment: &Environment) -> Result<(CrmConfig, Books), Problems> {
     let mut reader = Reader::new(environment);
     let crm = CrmConfig::read(&mut reader);
     let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
     reader.finish(|| crm.zip(books))
 }
 
-/// The path in a `sqlite:` URL.
+/// Where `DATABASE_URL` says that the books are, for `preview` and `status`.
 ///
 /// # Errors
-/// What is wrong with `DATABASE_URL`.
-pub fn database_alone(environment: &Environment) -> Result<PathBuf, Problems> {
+/// What is wrong with it.
+pub fn database_alone(environment: &Environment) -> Result<Books, Problems> {
     let mut reader = Reader::new(environment);
-    let path = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
-    reader.finish(|| path)
+    let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
+    reader.finish(|| books)
 }
 
 fn keys(reader: &mut Reader<'_>) -> Option<Keys> {
@@ -265,14 +270,8 @@ fn secrets(text: &str) -> Result<Vec<Secret>, String> {
     }
 }
 
-fn database(text: &str) -> Result<PathBuf, String> {
-    if text.starts_with("mysql:") {
-        return Err("MySQL is not supported by this version yet; use sqlite:PATH".to_owned());
-    }
-    match text.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//")) {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err("not a database URL such as sqlite:books.sqlite".to_owned()),
-    }
+fn database(text: &str) -> Result<Books, String> {
+    text.parse().map_err(|error: BooksError| error.to_string())
 }
 
 #[cfg(test)]
@@ -298,7 +297,7 @@ mod tests {
         assert_eq!(config.work.mail.owner, "cfo@example.com");
         assert_eq!(config.work.poll_interval, Duration::from_secs(60));
         assert_eq!(config.work.quiet, Duration::from_secs(300));
-        assert_eq!(config.work.database, PathBuf::from("closing-bell.sqlite"));
+        assert!(matches!(config.work.database, Books::Sqlite(file) if file == PathBuf::from("closing-bell.sqlite")));
     }
 
     #[test]
@@ -317,7 +316,7 @@ mod tests {
             ("HUBSPOT_ACCESS_TOKEN", "pat-hush"),
             ("HUBSPOT_ACCESS_TOKEN_ARN", "arn:aws:x"),
             ("HUBSPOT_API_URL", "api"),
-            ("DATABASE_URL", "mysql://root:hush@localhost/books"),
+            ("DATABASE_URL", "mysql://root:hush@localhost/books?sslmode=hush"),
             ("SMTP_URL", "smtp://user:hush@"),
             ("MAIL_FROM", "nobody"),
             ("MAIL_TO", "a@example.com,b"),
@@ -353,5 +352,9 @@ mod tests {
         assert!(problems.contains("ALLOW_SQLITE_WITH_SQS=yes"), "{problems}");
         variables.push(("ALLOW_SQLITE_WITH_SQS", "yes"));
         WorkerConfig::read(&Environment::of(&variables)).unwrap();
+        variables.pop();
+        variables.push(("DATABASE_URL", "mysql://bell:hush@db.example.com/books"));
+        let config = WorkerConfig::read(&Environment::of(&variables)).unwrap();
+        assert!(!format!("{config:?}").contains("hush"), "{config:?}");
     }
 }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::Transaction;
 
+use super::facts::write_fact;
 use super::records::NewChange;
-use super::{Db, Store, StoreError, to_json};
+use super::{Db, Store, StoreError, insert_new, retried, to_json};
 
 /// Stores a change once; tells whether it was new. A new one is pending for the reports that have to tell it.
 pub(super) async fn write_change(
@@ -14,9 +15,9 @@ pub(super) async fn write_change(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let change = &new.change;
-    let stored = sqlx::query(
-        "INSERT OR IGNORE INTO changes \
-         (portal_id, kind, record_id, change_id, change_kind, effective_at, business_date, observed_at, change) \
+    let insert = sqlx::query(
+        "INSERT INTO changes \
+         (portal_id, kind, record_id, change_id, change_kind, effective_at, business_date, observed_at, `change`) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(change.record.portal_id)
@@ -27,18 +28,22 @@ pub(super) async fn write_change(
     .bind(change.effective_at.as_millisecond())
     .bind(change.business_date.date.to_string())
     .bind(now.as_millisecond())
-    .bind(to_json(change))
-    .execute(&mut **transaction)
-    .await?;
-    if stored.rows_affected() == 0 {
+    .bind(to_json(change));
+    if !insert_new(transaction, insert).await? {
         return Ok(false);
     }
     for report in &new.reports {
-        sqlx::query("INSERT INTO pending (report_name, change_seq) VALUES (?, ?)")
-            .bind(report)
-            .bind(stored.last_insert_rowid())
-            .execute(&mut **transaction)
-            .await?;
+        sqlx::query(
+            "INSERT INTO pending (report_name, change_seq) SELECT ?, seq FROM changes \
+             WHERE portal_id = ? AND kind = ? AND record_id = ? AND change_id = ?",
+        )
+        .bind(report)
+        .bind(change.record.portal_id)
+        .bind(change.record.kind.as_str())
+        .bind(change.record.id)
+        .bind(&change.id)
+        .execute(&mut **transaction)
+        .await?;
     }
     Ok(true)
 }
@@ -55,14 +60,17 @@ impl Store {
         complete_until: (&str, Date),
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let mut transaction = self.write().await?;
-        let mut new_changes = 0;
-        for new in changes {
-            new_changes += u64::from(write_change(&mut transaction, new, now).await?);
-        }
-        super::facts::write_fact(&mut transaction, complete_until.0, &to_json(&complete_until.1)).await?;
-        transaction.commit().await?;
-        Ok(new_changes)
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            let mut new_changes = 0;
+            for new in changes {
+                new_changes += u64::from(write_change(&mut transaction, new, now).await?);
+            }
+            write_fact(&mut transaction, complete_until.0, &to_json(&complete_until.1)).await?;
+            transaction.commit().await?;
+            Ok(new_changes)
+        })
+        .await
     }
 
     /// How many changes the books hold.

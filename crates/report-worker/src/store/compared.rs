@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::facts::write_fact;
-use super::{Store, StoreError, due, kind, time, to_json};
+use super::{Store, StoreError, due, kind, retried, time, to_json};
 use crate::domain::record::{Kind, RecordKey};
 
 /// How many rows one statement names.
@@ -159,10 +159,14 @@ impl Store {
         progress: &str,
         result: (&str, &R),
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        sqlx::query("DELETE FROM compared WHERE walk = ?").bind(walk).execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM facts WHERE name = ?").bind(progress).execute(&mut *transaction).await?;
-        write_fact(&mut transaction, result.0, &to_json(result.1)).await?;
-        Ok(transaction.commit().await?)
+        let value = &to_json(result.1);
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            sqlx::query("DELETE FROM compared WHERE walk = ?").bind(walk).execute(&mut *transaction).await?;
+            sqlx::query("DELETE FROM facts WHERE name = ?").bind(progress).execute(&mut *transaction).await?;
+            write_fact(&mut transaction, result.0, value).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError, due};
+use super::{Store, StoreError, due, insert_new, retried};
 use crate::domain::record::RecordKey;
 
 /// A delivery to take in: what the door accepted, and what was found in it.
@@ -72,10 +72,14 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn take_in(&self, delivery: &Delivery, now: Timestamp) -> Result<TakenIn, StoreError> {
+        retried(|| self.take_in_once(delivery, now)).await
+    }
+
+    async fn take_in_once(&self, delivery: &Delivery, now: Timestamp) -> Result<TakenIn, StoreError> {
         let mut transaction = self.write().await?;
         let mut taken = TakenIn::default();
-        let stored = sqlx::query(
-            "INSERT OR IGNORE INTO deliveries (id, received_at, taken_in_at, signature_version, correlation_id, body) \
+        let insert = sqlx::query(
+            "INSERT INTO deliveries (id, received_at, taken_in_at, signature_version, correlation_id, body) \
              VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(&delivery.id)
@@ -83,18 +87,15 @@ impl Store {
         .bind(now.as_millisecond())
         .bind(&delivery.signature_version)
         .bind(&delivery.correlation_id)
-        .bind(&delivery.body)
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if stored == 0 {
+        .bind(&delivery.body);
+        if !insert_new(&mut transaction, insert).await? {
             taken.repeated_events = delivery.events.len() as u64;
             return Ok(taken);
         }
         let mut asked = due::Asked::default();
         for event in &delivery.events {
-            let new = sqlx::query(
-                "INSERT OR IGNORE INTO events \
+            let insert = sqlx::query(
+                "INSERT INTO events \
                  (portal_id, dedupe_key, delivery_id, member, subscription_type, occurred_at) VALUES (?, ?, ?, ?, ?, ?)",
             )
             .bind(event.portal_id)
@@ -103,10 +104,8 @@ impl Store {
             .bind(event.member as i64)
             .bind(&event.subscription_type)
             .bind(event.occurred_at.as_millisecond())
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
-            if new == 0 {
+;
+            if !insert_new(&mut transaction, insert).await? {
                 taken.repeated_events += 1;
                 continue;
             }

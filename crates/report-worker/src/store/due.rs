@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sqlx::Transaction;
 
-use super::{Db, Store, StoreError, time};
+use super::{Db, Store, StoreError, retried, time};
 use crate::domain::record::{Kind, RecordKey};
 
 /// A record that is due.
@@ -107,7 +107,7 @@ impl Store {
         .bind(portal_id)
         .bind(of.as_str())
         .bind(now.as_millisecond())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
         rows.into_iter()
@@ -128,20 +128,23 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn put_off(&self, due: &Due, read_at: Option<Timestamp>, next_at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE due SET next_at = ?, readings = ?, first_read_at = COALESCE(first_read_at, ?) \
-             WHERE portal_id = ? AND kind = ? AND record_id = ? AND generation = ?",
-        )
-        .bind(next_at.as_millisecond())
-        .bind(i64::from(due.readings) + i64::from(read_at.is_some()))
-        .bind(read_at.map(Timestamp::as_millisecond))
-        .bind(due.record.portal_id)
-        .bind(due.record.kind.as_str())
-        .bind(due.record.id)
-        .bind(due.generation)
-        .execute(self.pool())
-        .await?;
-        Ok(())
+        retried(|| async move {
+            sqlx::query(
+                "UPDATE due SET next_at = ?, readings = ?, first_read_at = COALESCE(first_read_at, ?) \
+                 WHERE portal_id = ? AND kind = ? AND record_id = ? AND generation = ?",
+            )
+            .bind(next_at.as_millisecond())
+            .bind(i64::from(due.readings) + i64::from(read_at.is_some()))
+            .bind(read_at.map(Timestamp::as_millisecond))
+            .bind(due.record.portal_id)
+            .bind(due.record.kind.as_str())
+            .bind(due.record.id)
+            .bind(due.generation)
+            .execute(self.pool())
+            .await?;
+            Ok(())
+        })
+        .await
     }
 
     /// How many records are due or being waited for, and the next instant at which one is; accounts other than this

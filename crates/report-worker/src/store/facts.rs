@@ -2,7 +2,7 @@
 
 use sqlx::Transaction;
 
-use super::{Db, Store, StoreError, json, to_json};
+use super::{Db, Store, StoreError, json, retried, to_json};
 
 impl Store {
     /// Reads a fact; `None` if it was never written.
@@ -20,9 +20,13 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn set_fact<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        write_fact(&mut transaction, name, &to_json(value)).await?;
-        Ok(transaction.commit().await?)
+        let value = &to_json(value);
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            write_fact(&mut transaction, name, value).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 }
 

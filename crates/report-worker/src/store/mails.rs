@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Transaction;
 
-use super::{BadValue, Db, Store, StoreError, time};
+use super::{BadValue, Db, Engine, Store, StoreError, insert_new, retried, time};
 
 /// A mail to store.
 #[derive(Debug, Clone)]
@@ -102,32 +102,28 @@ pub(super) async fn write_mail(
     report_id: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let stored = sqlx::query(
-        "INSERT OR IGNORE INTO mails (message_id, report_id, sender, subject, created_at, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+    let insert = sqlx::query(
+        "INSERT INTO mails (message_id, report_id, sender, subject, created_at, bytes) VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(&mail.message_id)
     .bind(report_id)
     .bind(&mail.sender)
     .bind(&mail.subject)
     .bind(now.as_millisecond())
-    .bind(&mail.bytes)
-    .execute(&mut **transaction)
-    .await?
-    .rows_affected();
-    if stored == 0 {
+    .bind(&mail.bytes);
+    if !insert_new(transaction, insert).await? {
         return Ok(());
     }
     for address in &mail.recipients {
-        sqlx::query(
-            "INSERT OR IGNORE INTO mail_recipients (message_id, address, state, attempts, next_at, changed_at) \
+        let insert = sqlx::query(
+            "INSERT INTO mail_recipients (message_id, address, state, attempts, next_at, changed_at) \
              VALUES (?, ?, 'waiting', 0, ?, ?)",
         )
         .bind(&mail.message_id)
         .bind(address)
         .bind(now.as_millisecond())
-        .bind(now.as_millisecond())
-        .execute(&mut **transaction)
-        .await?;
+        .bind(now.as_millisecond());
+        insert_new(transaction, insert).await?;
     }
     Ok(())
 }
@@ -138,9 +134,12 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn store_mail(&self, mail: &OutgoingMail, now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        write_mail(&mut transaction, mail, None, now).await?;
-        Ok(transaction.commit().await?)
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            write_mail(&mut transaction, mail, None, now).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     /// The mails to send by now, one per recipient, oldest first.
@@ -156,7 +155,7 @@ impl Store {
              ORDER BY m.created_at, m.message_id, r.address LIMIT ?",
         )
         .bind(now.as_millisecond())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
         rows.into_iter()
@@ -174,18 +173,21 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn claim_mail(&self, mail: &WaitingMail, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        let claimed = sqlx::query(
-            "UPDATE mail_recipients SET state = 'sending', attempts = attempts + 1, next_at = ?, changed_at = ? \
-             WHERE message_id = ? AND address = ? AND attempts = ?",
-        )
-        .bind(until.as_millisecond())
-        .bind(now.as_millisecond())
-        .bind(&mail.message_id)
-        .bind(&mail.address)
-        .bind(i64::from(mail.attempts))
-        .execute(self.pool())
-        .await?;
-        Ok(claimed.rows_affected() == 1)
+        retried(|| async move {
+            let claimed = sqlx::query(
+                "UPDATE mail_recipients SET state = 'sending', attempts = attempts + 1, next_at = ?, changed_at = ? \
+                 WHERE message_id = ? AND address = ? AND attempts = ?",
+            )
+            .bind(until.as_millisecond())
+            .bind(now.as_millisecond())
+            .bind(&mail.message_id)
+            .bind(&mail.address)
+            .bind(i64::from(mail.attempts))
+            .execute(self.pool())
+            .await?;
+            Ok(claimed.rows_affected() == 1)
+        })
+        .await
     }
 
     /// Writes down how a claimed mail stands and what SMTP said; `next_at` is when to try again, if at all.
@@ -200,27 +202,33 @@ impl Store {
         next_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE mail_recipients SET state = ?, reply = ?, next_at = ?, changed_at = ? \
-             WHERE message_id = ? AND address = ?",
-        )
-        .bind(state.as_str())
-        .bind(reply)
-        .bind(next_at.map(Timestamp::as_millisecond))
-        .bind(now.as_millisecond())
-        .bind(&mail.message_id)
-        .bind(&mail.address)
-        .execute(self.pool())
-        .await?;
-        Ok(())
+        retried(|| async move {
+            sqlx::query(
+                "UPDATE mail_recipients SET state = ?, reply = ?, next_at = ?, changed_at = ? \
+                 WHERE message_id = ? AND address = ?",
+            )
+            .bind(state.as_str())
+            .bind(reply)
+            .bind(next_at.map(Timestamp::as_millisecond))
+            .bind(now.as_millisecond())
+            .bind(&mail.message_id)
+            .bind(&mail.address)
+            .execute(self.pool())
+            .await?;
+            Ok(())
+        })
+        .await
     }
 
-    /// Lets the mails be sent at once that a process which has ended was sending. Only for a store that one process
-    /// works on: nobody else can be sending them.
+    /// Lets the mails be sent at once that a process which has ended was sending. Only where one process works on the
+    /// books: nobody else can be sending them. Elsewhere the claims end by themselves.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn take_up_interrupted_mails(&self, now: Timestamp) -> Result<u64, StoreError> {
+        if self.engine != Engine::Sqlite {
+            return Ok(0);
+        }
         let interrupted = sqlx::query("UPDATE mail_recipients SET next_at = ? WHERE state = 'sending'")
             .bind(now.as_millisecond())
             .execute(self.pool())

@@ -1,11 +1,14 @@
 //! The books: deliveries, records, changes, reports and mails in SQL.
 //!
 //! Each method is one transaction of the program's work, so that a process killed anywhere leaves either all of it or
-//! nothing. One enum for the engines, one folder of migrations for each; the SQL keeps to what SQLite, MySQL and
-//! MariaDB share, but for the words in this file.
+//! nothing; where another worker's transaction was in the way, it is done again as a whole. One text of each statement for
+//! SQLite, MySQL and MariaDB; where they differ (opening, the layout, the first word of a transaction) is in `connect` and
+//! in this file.
 
+mod books;
 mod changes;
 mod compared;
+mod connect;
 mod deliveries;
 mod due;
 mod facts;
@@ -14,6 +17,7 @@ mod records;
 mod reports;
 mod status;
 
+pub use books::{Books, BooksError, MySqlUrl};
 pub use compared::Standing;
 pub use deliveries::{DeliveredEvent, Delivery, SetAside, TakenIn};
 pub use due::Due;
@@ -22,33 +26,52 @@ pub use records::{NewChange, Outcome, RecordState, StoredRecord};
 pub use reports::{NewReport, PendingChange};
 pub use status::Figures;
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Pool, SqlSafeStr, Transaction};
+use sqlx::any::AnyArguments;
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::query::Query;
+use sqlx::{AnyPool, Transaction};
 
-/// The engine that the SQL of this room speaks to.
-type Db = sqlx::Sqlite;
+/// What the SQL of this room speaks to: the engine is chosen when the books are opened.
+type Db = sqlx::Any;
 
-/// Begins a transaction that will write: the lock is taken at once, so that it cannot fail half-way for want of it.
-const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+/// How often a transaction is tried that others are in the way of.
+const TRIES: u64 = 6;
 
-/// How long a statement waits for another process to finish its transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-const MIGRATIONS: [(i64, &str, &str); 2] = [
-    (1, "books", include_str!("migrations/sqlite/0001_books.sql")),
-    (2, "comparison", include_str!("migrations/sqlite/0002_comparison.sql")),
-];
+/// MySQL's numbers for what is over when the transaction is done again: a deadlock, and a lock that was waited for too long.
+const COLLISIONS: [u16; 2] = [1213, 1205];
 
 /// The books, in one of the engines.
 #[derive(Debug, Clone)]
-pub enum Store {
-    /// A SQLite file; one process works on it.
-    Sqlite(Pool<Db>),
+pub struct Store {
+    engine: Engine,
+    pool: AnyPool,
+    /// The claim to a SQLite file; it ends with the last clone.
+    _claim: Option<Arc<File>>,
+}
+
+/// What keeps the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite.
+    Sqlite,
+    /// MySQL or MariaDB.
+    MySql,
+}
+
+impl Engine {
+    /// Begins a transaction that will write. SQLite's takes the lock at once, so that it cannot fail half-way for want of it.
+    fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::MySql => "START TRANSACTION",
+        }
+    }
 }
 
 /// Why the books could not be read or written.
@@ -62,6 +85,30 @@ pub enum StoreError {
         /// What the engine said.
         #[source]
         source: sqlx::Error,
+    },
+    /// The server could not be reached.
+    #[error("the books in {books} cannot be opened; check DATABASE_URL, that the server runs, and the user's rights")]
+    Reach {
+        /// Server and database.
+        books: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Another process works on the file.
+    #[error(
+        "another process is at work on the books in {file}; SQLite serves one: end the other, or keep the books in MySQL \
+         (DATABASE_URL)"
+    )]
+    Taken {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Another process has not finished with the tables.
+    #[error("another process has been bringing the books to its layout for {seconds} s; try again when it is done")]
+    LayoutLocked {
+        /// How long it was waited for.
+        seconds: i64,
     },
     /// The tables could not be brought up to date.
     #[error("the books cannot be brought to the layout of this version; was a newer version here?")]
@@ -96,39 +143,59 @@ pub enum BadValue {
     Time(#[from] jiff::Error),
 }
 
+impl StoreError {
+    /// Whether another transaction was in the way, so that the same one may succeed now. A key that has come in between
+    /// the look and the writing is one too: the next look finds it.
+    fn is_collision(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+        error.is_unique_violation() || number.is_some_and(|number| COLLISIONS.contains(&number))
+    }
+}
+
 impl Store {
-    /// Opens the books in a SQLite file, makes it if it is not there, and brings its tables up to date.
-    ///
-    /// # Errors
-    /// Fails where the file cannot be opened, or was written by a newer version.
-    pub async fn sqlite(file: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What is deleted from the queue must be on the disk here, even if the power goes.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|source| StoreError::Open { file: file.to_owned(), source })?;
-        let migrations = MIGRATIONS.map(|(version, name, sql)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-        });
-        Migrator::with_migrations(migrations.into()).run(&pool).await?;
-        Ok(Self::Sqlite(pool))
+    /// What keeps the books.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
-    fn pool(&self) -> &Pool<Db> {
-        let Self::Sqlite(pool) = self;
-        pool
+    /// The connections, for questions that no method asks.
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
     }
 
     async fn write(&self) -> Result<Transaction<'static, Db>, StoreError> {
-        Ok(self.pool().begin_with(BEGIN_WRITE).await?)
+        Ok(self.pool.begin_with(self.engine.begin_write()).await?)
+    }
+}
+
+/// Does a transaction, and where others were in its way does it again as a whole, a few times.
+async fn retried<T, F>(transaction: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for tried in 1..TRIES {
+        match transaction().await {
+            Err(error) if error.is_collision() => {
+                tracing::debug!(%error, tried, "another transaction was in the way");
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=20 * tried))).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    transaction().await
+}
+
+/// Inserts a row whose key may be there already; tells whether it was new. Not by the engines' words for that: MySQL's
+/// (`INSERT IGNORE`) would also cut what does not fit.
+async fn insert_new(
+    transaction: &mut Transaction<'static, Db>,
+    insert: Query<'_, Db, AnyArguments>,
+) -> Result<bool, StoreError> {
+    match insert.execute(&mut **transaction).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::Transaction;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
 
 use super::changes::write_change;
 use super::due::{self, Due};
 use super::facts::write_fact;
-use super::{BadValue, Db, Store, StoreError, json, to_json};
+use super::{BadValue, Db, Store, StoreError, insert_new, json, retried, to_json};
 use crate::domain::changes::Change;
 use crate::domain::record::{Kind, Record, RecordKey};
 
@@ -114,6 +116,15 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn settle(&self, outcomes: &[Outcome], ask_for: &[RecordKey], now: Timestamp) -> Result<u64, StoreError> {
+        retried(|| self.settle_once(outcomes, ask_for, now)).await
+    }
+
+    async fn settle_once(
+        &self,
+        outcomes: &[Outcome],
+        ask_for: &[RecordKey],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
         let mut new_changes = 0;
         for outcome in outcomes {
@@ -140,22 +151,19 @@ impl Store {
         cursor: (&str, &C),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        for (stored, open_until) in records {
-            let (known,): (i64,) =
-                sqlx::query_as("SELECT COUNT(*) FROM records WHERE portal_id = ? AND kind = ? AND record_id = ?")
-                    .bind(stored.key.portal_id)
-                    .bind(stored.key.kind.as_str())
-                    .bind(stored.key.id)
-                    .fetch_one(&mut *transaction)
-                    .await?;
-            if known == 0 {
-                write_record(&mut transaction, stored, *open_until, now).await?;
+        let (fact, value) = (cursor.0, &to_json(cursor.1));
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            for (stored, open_until) in records {
+                if insert_record(&mut transaction, stored, now).await? {
+                    write_open_invoice(&mut transaction, stored.key, *open_until).await?;
+                }
             }
-        }
-        due::Asked::of(ask_for).store(&mut transaction, now).await?;
-        write_fact(&mut transaction, cursor.0, &to_json(cursor.1)).await?;
-        Ok(transaction.commit().await?)
+            due::Asked::of(ask_for).store(&mut transaction, now).await?;
+            write_fact(&mut transaction, fact, value).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     /// The invoices that are open and were due before a day.
@@ -204,60 +212,83 @@ fn read_state(word: &str, merged_into: Option<i64>) -> Result<RecordState, Store
     })
 }
 
+/// Stores a record, unless the books hold a newer version of it.
 async fn write_record(
     transaction: &mut Transaction<'static, Db>,
     stored: &StoredRecord,
     open_until: Option<Date>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let key = stored.key;
+    // Another worker may insert it between the two; then its version is compared with as well.
+    let written = update_record(transaction, stored, now).await?
+        || insert_record(transaction, stored, now).await?
+        || update_record(transaction, stored, now).await?;
+    if written { write_open_invoice(transaction, stored.key, open_until).await } else { Ok(()) }
+}
+
+const UPDATE_RECORD: &str = "UPDATE records SET state = ?, merged_into = ?, updated_at = ?, read_at = ?, unsettled = ?, record = ? \
+     WHERE portal_id = ? AND kind = ? AND record_id = ? AND updated_at <= ?";
+
+const INSERT_RECORD: &str = "INSERT INTO records \
+     (state, merged_into, updated_at, read_at, unsettled, record, portal_id, kind, record_id) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+async fn update_record(
+    transaction: &mut Transaction<'static, Db>,
+    stored: &StoredRecord,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let update = bind_record(UPDATE_RECORD, stored, now).bind(updated_at(stored));
+    Ok(update.execute(&mut **transaction).await?.rows_affected() > 0)
+}
+
+async fn insert_record(
+    transaction: &mut Transaction<'static, Db>,
+    stored: &StoredRecord,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    insert_new(transaction, bind_record(INSERT_RECORD, stored, now)).await
+}
+
+fn updated_at(stored: &StoredRecord) -> i64 {
+    stored.record.as_ref().map_or(0, |record| record.updated_at.as_millisecond())
+}
+
+/// Both statements begin with the same columns.
+fn bind_record<'q>(sql: &'static str, stored: &StoredRecord, now: Timestamp) -> Query<'q, Db, AnyArguments> {
     let merged_into = if let RecordState::Merged { into } = stored.state { Some(into) } else { None };
-    let updated_at = stored.record.as_ref().map_or(0, |record| record.updated_at.as_millisecond());
-    let text = stored.record.as_ref().map(to_json);
-    let newest: Option<(i64,)> =
-        sqlx::query_as("SELECT updated_at FROM records WHERE portal_id = ? AND kind = ? AND record_id = ?")
-            .bind(key.portal_id)
-            .bind(key.kind.as_str())
-            .bind(key.id)
-            .fetch_optional(&mut **transaction)
-            .await?;
-    match newest {
-        Some((newest,)) if newest > updated_at => return Ok(()),
-        Some(_) => sqlx::query(
-            "UPDATE records SET state = ?, merged_into = ?, updated_at = ?, read_at = ?, unsettled = ?, record = ? \
-                 WHERE portal_id = ? AND kind = ? AND record_id = ?",
-        ),
-        None => sqlx::query(
-            "INSERT INTO records \
-             (state, merged_into, updated_at, read_at, unsettled, record, portal_id, kind, record_id) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ),
+    sqlx::query(sql)
+        .bind(stored.state.as_str())
+        .bind(merged_into)
+        .bind(updated_at(stored))
+        .bind(now.as_millisecond())
+        .bind(i64::from(stored.unsettled))
+        .bind(stored.record.as_ref().map(to_json))
+        .bind(stored.key.portal_id)
+        .bind(stored.key.kind.as_str())
+        .bind(stored.key.id)
+}
+
+async fn write_open_invoice(
+    transaction: &mut Transaction<'static, Db>,
+    key: RecordKey,
+    open_until: Option<Date>,
+) -> Result<(), StoreError> {
+    if key.kind != Kind::Invoice {
+        return Ok(());
     }
-    .bind(stored.state.as_str())
-    .bind(merged_into)
-    .bind(updated_at)
-    .bind(now.as_millisecond())
-    .bind(i64::from(stored.unsettled))
-    .bind(text)
-    .bind(key.portal_id)
-    .bind(key.kind.as_str())
-    .bind(key.id)
-    .execute(&mut **transaction)
-    .await?;
-    if key.kind == Kind::Invoice {
-        sqlx::query("DELETE FROM open_invoices WHERE portal_id = ? AND record_id = ?")
+    sqlx::query("DELETE FROM open_invoices WHERE portal_id = ? AND record_id = ?")
+        .bind(key.portal_id)
+        .bind(key.id)
+        .execute(&mut **transaction)
+        .await?;
+    if let Some(day) = open_until {
+        sqlx::query("INSERT INTO open_invoices (portal_id, record_id, due_date) VALUES (?, ?, ?)")
             .bind(key.portal_id)
             .bind(key.id)
+            .bind(day.to_string())
             .execute(&mut **transaction)
             .await?;
-        if let Some(day) = open_until {
-            sqlx::query("INSERT INTO open_invoices (portal_id, record_id, due_date) VALUES (?, ?, ?)")
-                .bind(key.portal_id)
-                .bind(key.id)
-                .bind(day.to_string())
-                .execute(&mut **transaction)
-                .await?;
-        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::mails::{OutgoingMail, write_mail};
-use super::{Store, StoreError, json, kind, time, to_json};
+use super::{Store, StoreError, insert_new, json, kind, retried, time, to_json};
 use crate::domain::changes::Change;
 use crate::domain::position::Position;
 use crate::domain::record::RecordKey;
@@ -47,7 +47,7 @@ impl Store {
     /// Fails where the books cannot be read.
     pub async fn pending(&self, report_name: &str) -> Result<Vec<PendingChange>, StoreError> {
         let rows: Vec<(i64, String, i64, Option<i64>)> = sqlx::query_as(
-            "SELECT c.seq, c.change, c.observed_at, d.next_at FROM pending p \
+            "SELECT c.seq, c.`change`, c.observed_at, d.next_at FROM pending p \
              JOIN changes c ON c.seq = p.change_seq \
              LEFT JOIN due d ON d.portal_id = c.portal_id AND d.kind = c.kind AND d.record_id = c.record_id \
              WHERE p.report_name = ? ORDER BY c.seq",
@@ -108,28 +108,31 @@ impl Store {
         mail: Option<&OutgoingMail>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        retried(|| self.store_report_once(report, mail, now)).await
+    }
+
+    async fn store_report_once(
+        &self,
+        report: &NewReport,
+        mail: Option<&OutgoingMail>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        sqlx::query(
-            "INSERT OR IGNORE INTO reports (id, name, definition_hash, built_at, document) VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(&report.id)
-        .bind(&report.name)
-        .bind(&report.definition_hash)
-        .bind(now.as_millisecond())
-        .bind(&report.document)
-        .execute(&mut *transaction)
-        .await?;
+        let insert =
+            sqlx::query("INSERT INTO reports (id, name, definition_hash, built_at, document) VALUES (?, ?, ?, ?, ?)")
+                .bind(&report.id)
+                .bind(&report.name)
+                .bind(&report.definition_hash)
+                .bind(now.as_millisecond())
+                .bind(&report.document);
+        insert_new(&mut transaction, insert).await?;
         for &seq in &report.changes {
-            let told = sqlx::query(
-                "INSERT OR IGNORE INTO report_changes (report_name, change_seq, report_id) VALUES (?, ?, ?)",
-            )
-            .bind(&report.name)
-            .bind(seq)
-            .bind(&report.id)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
-            if told == 0 {
+            let insert =
+                sqlx::query("INSERT INTO report_changes (report_name, change_seq, report_id) VALUES (?, ?, ?)")
+                    .bind(&report.name)
+                    .bind(seq)
+                    .bind(&report.id);
+            if !insert_new(&mut transaction, insert).await? {
                 return Ok(false);
             }
             sqlx::query("DELETE FROM pending WHERE report_name = ? AND change_seq = ?")
@@ -192,7 +195,7 @@ impl Store {
     /// Fails where the books cannot be read.
     pub async fn told(&self) -> Result<Vec<(RecordKey, String, String)>, StoreError> {
         let rows: Vec<(i64, String, i64, String, String)> = sqlx::query_as(
-            "SELECT c.portal_id, c.kind, c.record_id, c.change_id, rc.report_id FROM report_changes rc \
+            "SELECT c.portal_id, c.kind, c.record_id, CAST(c.change_id AS CHAR), rc.report_id FROM report_changes rc \
              JOIN changes c ON c.seq = rc.change_seq ORDER BY c.seq",
         )
         .fetch_all(self.pool())

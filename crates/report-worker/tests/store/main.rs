@@ -1,0 +1,8 @@
+//! The books, through their public methods, in every engine.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod layout;
+mod mysql;
+mod story;
+mod together;
