@@ -5,6 +5,7 @@ mod day;
 mod figures;
 mod local;
 mod mail;
+mod mysql;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -17,6 +18,7 @@ pub use self::day::Day;
 pub use self::figures::{Figures, Sums};
 pub use self::local::{Local, now_ms, secret, signal, status};
 pub use self::mail::{Mail, Row, Section, mails_in};
+pub use self::mysql::mysql_database;
 
 /// The path of one of our programs, beside the tests' own.
 ///

@@ -9,7 +9,7 @@ use hubspot_webhook::door::{SIGNATURE_V3_HEADER, TIMESTAMP_HEADER};
 use hubspot_webhook::signature::{Secret, sign_v3};
 use reqwest::{Client, RequestBuilder};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, MySqlConnection};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::TcpSocket;
@@ -70,6 +70,8 @@ pub struct Local {
     /// Bound and never listened on: nobody else is given the port while the program needs it.
     _port: TcpSocket,
     folder: TempDir,
+    /// The books' URL, where they are not in the folder.
+    mysql: Option<String>,
 }
 
 impl Local {
@@ -97,11 +99,13 @@ impl Local {
         let mut command = Self::command(folder.path());
         command.env("WEBHOOK_URLS", &url).env("LISTEN", &listen).env("HUBSPOT_API_URL", api_url);
         command.envs(variables.iter().copied());
+        let mysql = variables.iter().find(|(name, url)| *name == "DATABASE_URL" && url.starts_with("mysql:"));
+        let mysql = mysql.map(|(_, url)| (*url).to_owned());
         let mut child = command.spawn().expect("the program was found");
         let stdout = Pipe::read(child.stdout.take().expect("stdout is piped"));
         let stderr = Pipe::read(child.stderr.take().expect("stderr is piped"));
         let client = Client::builder().no_proxy().build().expect("there is a TLS provider");
-        let mut local = Self { child, stdout, stderr, url, client, _port: port, folder };
+        let mut local = Self { child, stdout, stderr, url, client, _port: port, folder, mysql };
         local.wait_for_log("listening for HubSpot's webhooks").await;
         local
     }
@@ -186,7 +190,11 @@ impl Local {
     /// # Panics
     /// If they cannot answer.
     pub async fn books(&self, question: &'static str) -> i64 {
-        ask(&self.folder().join("books.sqlite"), question).await
+        let Some(url) = &self.mysql else { return ask(&self.folder().join("books.sqlite"), question).await };
+        let mut connection = MySqlConnection::connect(url).await.expect("the server answers");
+        let answer = sqlx::query_scalar(question).fetch_one(&mut connection).await.expect("it can be asked");
+        connection.close().await.expect("it can be closed");
+        answer
     }
 
     /// Waits until HubSpot has delivered all its events.

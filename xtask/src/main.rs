@@ -7,6 +7,7 @@
 mod bench;
 mod checks;
 mod machine;
+mod mariadb;
 mod package;
 mod services;
 mod soak;
@@ -22,8 +23,8 @@ cargo xtask: what a plain cargo line cannot do
 
 Usage: cargo xtask <TASK>
 
-  test [FILTER…]             bring up an SQS API and a Python environment, run every test (or those whose name
-                             contains a FILTER), take it all down
+  test [FILTER…]             bring up an SQS API, a MariaDB server and a Python environment, run every test (or those
+                             whose name contains a FILTER), take it all down
   test --system [FILTER…]    the heavier tests: the demo's mails in a real browser
   soak [--rounds N] [--seed S]
                              long searches, by hand: N rounds beginning with seed S

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::machine::{cargo, root, target};
+use crate::mariadb::MariaDb;
 use crate::services::{Python, Sqs, test_python};
 use crate::steps::{Steps, succeed};
 
@@ -21,11 +22,13 @@ fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     let python = python(steps)?;
     build_programs(steps)?;
     let sqs = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Sqs::start(&python, &target("sqs-server.log")))?;
+    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
     let tests = steps.step("tests", "Run the tests", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--"]);
-        succeed(against(&sqs, tests.args(filters).env("INSTA_UPDATE", "no").env(PYTHON_VARIABLE, python.path())))
+        tests.args(filters).env("INSTA_UPDATE", "no").env(PYTHON_VARIABLE, python.path());
+        succeed(against(&sqs, mariadb.lend(&mut tests)))
     });
-    drop(sqs);
+    drop((sqs, mariadb));
     let snapshots = steps.step("snapshots", "Look for undecided snapshots", || no_undecided_snapshot(root()));
     tests.and(snapshots)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use end_to_end::{command, run};
+use end_to_end::{command, mysql_database, run};
 use hubspot_simulator::{Account, Kind, Settings, Simulator, story};
 use hubspot_webhook::door::{Keys, Request, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER, TargetUrls, admit};
 use hubspot_webhook::signature::{Secret, sign_v3};
@@ -22,20 +22,27 @@ struct Chain {
     queues: Queues,
     gateway: Gateway,
     smtp: SmtpServer,
-    folder: TempDir,
+    database: String,
+    _folder: TempDir,
 }
 
 impl Chain {
     /// Starts everything; the books are open, and HubSpot calls the gateway.
     async fn start(told_its_url: bool) -> Self {
+        Self::with_books(None, told_its_url).await
+    }
+
+    /// The same with books in this database, and else in a SQLite file.
+    async fn with_books(database: Option<String>, told_its_url: bool) -> Self {
         let settings = Settings { client_secret: SECRET.to_owned(), ..Settings::default() };
         let simulator = Simulator::start(settings).await.unwrap();
         story::before_the_day(simulator.account());
         let (queues, folder) = (Queues::create().await, tempfile::tempdir().unwrap());
         let mut variables = sqs::variables();
         variables.extend([("QUEUE_URL", queues.url.clone()), ("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned())]);
+        let database = database.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("books.sqlite").display()));
         let gateway = Gateway::start(Api::Rest, told_its_url, &folder.path().join("lambda.log"), &variables).await;
-        let chain = Self { simulator, queues, gateway, smtp: SmtpServer::start(&[]).await, folder };
+        let chain = Self { simulator, queues, gateway, smtp: SmtpServer::start(&[]).await, database, _folder: folder };
         let opening = chain.work(&[]).await;
         assert_eq!(opening["problems"], json!([]));
         assert_eq!(opening["mails_sent"], 0, "what was there before is no news");
@@ -51,7 +58,7 @@ impl Chain {
             .envs(sqs::variables())
             .env("QUEUE_URL", &self.queues.url)
             .env("DEAD_LETTER_QUEUE_URL", &self.queues.dead_letter_url)
-            .env("DATABASE_URL", format!("sqlite:{}", self.folder.path().join("books.sqlite").display()))
+            .env("DATABASE_URL", &self.database)
             .env("ALLOW_SQLITE_WITH_SQS", "yes")
             .env("HUBSPOT_CLIENT_SECRETS", SECRET)
             .env("HUBSPOT_ACCESS_TOKEN", Settings::default().access_token)
@@ -90,7 +97,15 @@ fn win(account: &Account, name: &str, amount: &str, currency: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_in_hubspot_is_in_the_mailbox() {
-    let chain = Chain::start(true).await;
+    is_in_the_mailbox(Chain::start(true).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_in_hubspot_is_in_the_mailbox_with_books_in_mariadb() {
+    is_in_the_mailbox(Chain::with_books(Some(mysql_database().await), true).await).await;
+}
+
+async fn is_in_the_mailbox(chain: Chain) {
     for fault in ["duplicate-deliveries:1", "odd-events:1"] {
         chain.simulator.faults().arm(fault.parse().unwrap());
     }

@@ -100,7 +100,7 @@ async fn app(config: LocalConfig, queue: Queue) -> App {
         zone: work.zone,
         quiet: work.quiet,
     };
-    App::new(queue, Store::sqlite(&work.database).await.unwrap(), crm, work.mail.mailer, settings)
+    App::new(queue, Store::open(&work.database).await.unwrap(), crm, work.mail.mailer, settings)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -267,7 +267,7 @@ async fn the_way_of_delivery_does_not_matter(steps: &[Step], order: &[prop::samp
         rest = later;
     }
     assert_eq!(world.cycle().await.problems, [""; 0]);
-    const CHANGES: &str = "SELECT kind || record_id || ' ' || change_id || ' ' || business_date || ' ' || effective_at \
+    const CHANGES: &str = "SELECT kind || record_id || ' ' || CAST(change_id AS CHAR) || ' ' || business_date || ' ' || effective_at \
                            FROM changes ORDER BY 1";
     let shuffled = (world.ask(CHANGES).await, world.app);
     world.app = in_order;

@@ -2,9 +2,27 @@
 
 use hubspot_simulator::{Kind, Settings, Simulator};
 use report_worker::cycle::App;
-use report_worker::store::Store;
+use report_worker::store::{Engine, Store};
+use sqlx::{AssertSqlSafe, raw_sql};
 
 use crate::world::{PORTAL, World, crm};
+
+/// The disk is full as soon as the books hold so many deliveries.
+async fn refuse_deliveries(world: &World, from: u32) {
+    let full = format!("(SELECT COUNT(*) FROM deliveries) >= {from}");
+    let trigger = "CREATE TRIGGER disk BEFORE INSERT ON deliveries";
+    let trigger = match world.app.store.engine() {
+        Engine::Sqlite => format!("{trigger} WHEN {full} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"),
+        Engine::MySql => format!(
+            "{trigger} FOR EACH ROW IF {full} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the disk is full'; END IF"
+        ),
+    };
+    raw_sql(AssertSqlSafe(trigger)).execute(world.app.store.pool()).await.unwrap();
+}
+
+async fn take_deliveries(world: &World) {
+    raw_sql("DROP TRIGGER disk").execute(world.app.store.pool()).await.unwrap();
+}
 
 #[tokio::test]
 async fn while_hubspot_is_away_deliveries_are_taken_in_and_mails_are_sent() {
@@ -70,15 +88,14 @@ async fn without_the_store_messages_stay_in_the_queue_and_are_not_received_over_
     for amount in ["1", "2"] {
         world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
     }
-    // The disk is full, or the file has become read-only: reading goes on, writing fails.
-    let Store::Sqlite(pool) = &world.app.store;
-    sqlx::query("PRAGMA query_only = ON").execute(pool).await.unwrap();
+    // Reading goes on, writing fails.
+    refuse_deliveries(&world, 0).await;
     for _ in 0..30 {
         let summary = world.cycle_after(60).await;
-        assert!(summary.problems[0].ends_with("attempt to write a readonly database"), "{:?}", summary.problems);
+        assert!(summary.problems[0].ends_with("the disk is full"), "{:?}", summary.problems);
         assert_eq!(summary.deliveries, 0);
     }
-    sqlx::query("PRAGMA query_only = OFF").execute(pool).await.unwrap();
+    take_deliveries(&world).await;
     let summary = world.cycle_after(60).await;
     assert_eq!((summary.deliveries, summary.changes, summary.problems.len()), (2, 2, 0));
     assert_eq!(world.app.queue.depth(world.now()).await.unwrap().dead_letters, 0);
@@ -90,16 +107,13 @@ async fn a_store_that_fails_in_the_middle_gives_back_what_was_received() {
     for amount in ["1", "2", "3"] {
         world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
     }
-    let Store::Sqlite(pool) = &world.app.store;
-    let fail = "CREATE TRIGGER full BEFORE INSERT ON deliveries WHEN (SELECT COUNT(*) FROM deliveries) = 1 \
-                BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
-    sqlx::query(fail).execute(pool).await.unwrap();
+    refuse_deliveries(&world, 1).await;
     let summary = world.cycle_after(1).await;
     assert_eq!((summary.deliveries, summary.records_read), (1, 0));
     assert!(summary.problems[0].starts_with("take in: ") && summary.problems[0].ends_with("the disk is full"));
     let depth = world.app.queue.depth(world.now()).await.unwrap();
     assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (2, 0, 0), "what was taken in is deleted");
-    sqlx::query("DROP TRIGGER full").execute(pool).await.unwrap();
+    take_deliveries(&world).await;
     assert_eq!(world.cycle_after(1).await.changes, 3);
 }
 
@@ -107,14 +121,13 @@ async fn a_store_that_fails_in_the_middle_gives_back_what_was_received() {
 async fn a_store_that_is_closed_keeps_the_messages_too() {
     let mut world = World::open(|_| {}).await;
     world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
-    let Store::Sqlite(pool) = &world.app.store;
-    pool.close().await;
+    world.app.store.pool().close().await;
     for _ in 0..3 {
         assert!(!world.cycle_after(400).await.problems.is_empty());
     }
     let depth = world.app.queue.depth(world.now()).await.unwrap();
     assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (1, 0, 0));
-    world.app.store = Store::sqlite(&world.folder.path().join("books.sqlite")).await.unwrap();
+    world.app.store = Store::open(&world.books).await.unwrap();
     assert_eq!(world.cycle_after(1).await.changes, 1);
 }
 

@@ -1,5 +1,6 @@
 //! The heart, driven cycle by cycle with a time of its own: what `cycle::run_once` makes of deliveries, of a simulated
-//! HubSpot account behind a socket, and of whatever fails in between.
+//! HubSpot account behind a socket, and of whatever fails in between. The books are in SQLite here, and the same tests run
+//! with MariaDB in `cycle_mysql`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -17,3 +18,6 @@ mod sending;
 mod settling;
 mod taking_in;
 mod world;
+
+/// What keeps the books of these tests.
+const ENGINE: report_worker::store::Engine = report_worker::store::Engine::Sqlite;

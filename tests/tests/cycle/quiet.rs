@@ -46,7 +46,7 @@ async fn won_and_reopened_before_the_report_says_nothing_and_is_never_told_later
     world.set(Kind::Deal, deal, &[("dealstage", "contractsent")]).await;
     let summary = world.report().await;
     assert_eq!((summary.changes, summary.reports), (1, 0));
-    assert_eq!(world.ask("SELECT CAST(COUNT(*) AS TEXT) FROM pending").await, ["0"]);
+    assert_eq!(world.ask("SELECT CAST(COUNT(*) AS CHAR) FROM pending").await, ["0"]);
     world.set(Kind::Deal, deal, &[("amount", "130")]).await;
     assert!(world.report().await.reports == 0 && world.mails.sent().is_empty());
 

@@ -37,7 +37,7 @@ async fn another_accounts_events_are_set_aside_with_the_cause_and_never_read() {
     assert_eq!((summary.set_aside, summary.events, summary.records_read), (1, 0, 0));
     let cause = format!("of account {}; the access token is for {PORTAL}", PORTAL + 1);
     assert_eq!(world.ask("SELECT cause FROM set_aside").await, [cause]);
-    assert!(world.ask("SELECT CAST(portal_id AS TEXT) FROM events").await.is_empty());
+    assert!(world.ask("SELECT CAST(portal_id AS CHAR) FROM events").await.is_empty());
 
     world.deliver(&[foreign, own]).await;
     let summary = world.cycle_after(1).await;

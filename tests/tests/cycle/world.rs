@@ -1,7 +1,9 @@
 //! A small world on a manual clock: the account, the queue, the books, and the mails.
 
+use std::path::Path;
 use std::time::Duration;
 
+use end_to_end::mysql_database;
 use hubspot_simulator::{Account, Clock, Kind, Limits, Settings, Simulator};
 use hubspot_webhook::door::{Keys, Request, TargetUrls, admit};
 use hubspot_webhook::signature::{Secret, sign_v3};
@@ -13,7 +15,7 @@ use report_worker::domain::record::{self, RecordKey};
 use report_worker::mailer::{Mailer, Memory};
 use report_worker::queue::{Embedded, EmbeddedSettings, Queue};
 use report_worker::report::{Document, Row, Section};
-use report_worker::store::{Store, StoredRecord};
+use report_worker::store::{Books, Engine, Store, StoredRecord};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,6 +33,7 @@ pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) mails: Memory,
     pub(crate) folder: TempDir,
+    pub(crate) books: Books,
     event_id: i64,
 }
 
@@ -64,7 +67,8 @@ impl World {
         let simulator = Simulator::start(choice.account).await.unwrap();
         let queue = EmbeddedSettings { receive_limit: choice.receive_limit, ..EmbeddedSettings::default() };
         let queue = Queue::Embedded(Embedded::open(folder.path().join("queue.sqlite"), queue).await.unwrap());
-        let store = Store::sqlite(&folder.path().join("books.sqlite")).await.unwrap();
+        let books = books(&folder.path().join("books.sqlite")).await;
+        let store = Store::open(&books).await.unwrap();
         let settings = cycle::Settings {
             keys: keys(),
             mail_from: "Closing Bell <bell@example.com>".to_owned(),
@@ -75,7 +79,7 @@ impl World {
         };
         let mailer = choice.mailer.unwrap_or_else(|| Mailer::Memory(mails.clone()));
         let app = App::new(queue, store, crm(&simulator, &token), mailer, settings);
-        Self { simulator, clock, app, mails, folder, event_id: 0 }
+        Self { simulator, clock, app, mails, folder, books, event_id: 0 }
     }
 
     /// The same with the books opened on what `before` wrote an hour ago.
@@ -120,7 +124,7 @@ impl World {
     pub(crate) async fn other_books(&mut self) -> App {
         let folder = self.folder.path();
         let queue = Embedded::open(folder.join("other-queue.sqlite"), EmbeddedSettings::default()).await.unwrap();
-        let store = Store::sqlite(&folder.join("other-books.sqlite")).await.unwrap();
+        let store = Store::open(&books(&folder.join("other-books.sqlite")).await).await.unwrap();
         let crm = crm(&self.simulator, &Settings::default().access_token);
         let (mailer, settings) = (self.app.mailer.clone(), self.app.settings.clone());
         let other = App::new(Queue::Embedded(queue), store, crm, mailer, settings);
@@ -214,8 +218,7 @@ impl World {
 
     /// Every value of the first column of a query on the books.
     pub(crate) async fn ask(&self, sql: &'static str) -> Vec<String> {
-        let Store::Sqlite(pool) = &self.app.store;
-        sqlx::query_scalar(sql).fetch_all(pool).await.unwrap()
+        sqlx::query_scalar(sql).fetch_all(self.app.store.pool()).await.unwrap()
     }
 
     /// The kinds of all changes, in the order in which they took effect.
@@ -225,10 +228,9 @@ impl World {
 
     /// Every report of this name that was mailed or settled, oldest first.
     pub(crate) async fn documents(&self, name: &'static str) -> Vec<Document> {
-        let Store::Sqlite(pool) = &self.app.store;
-        let rows: Vec<String> = sqlx::query_scalar("SELECT document FROM reports WHERE name = ? ORDER BY rowid")
+        let rows: Vec<String> = sqlx::query_scalar("SELECT document FROM reports WHERE name = ? ORDER BY built_at")
             .bind(name)
-            .fetch_all(pool)
+            .fetch_all(self.app.store.pool())
             .await
             .unwrap();
         rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
@@ -244,6 +246,14 @@ impl World {
         let subject = |bytes: &[u8]| MessageParser::default().parse(bytes).unwrap().subject().unwrap().to_owned();
         let sent = self.mails.sent();
         sent.iter().map(|mail| subject(&mail.bytes).rsplit_once(" · ").unwrap().0.to_owned()).collect()
+    }
+}
+
+/// Empty books: in this file, or in a database of their own.
+async fn books(file: &Path) -> Books {
+    match crate::ENGINE {
+        Engine::Sqlite => Books::Sqlite(file.to_owned()),
+        Engine::MySql => mysql_database().await.parse().unwrap(),
     }
 }
 

@@ -28,7 +28,7 @@ async fn everything_wrong_is_told_at_once_without_secrets() {
         ("LISTEN", "eighty"),
         ("HUBSPOT_SIGNATURE_VERSIONS", "v4"),
         ("HUBSPOT_API_URL", "api"),
-        ("DATABASE_URL", "mysql://root:hush-database@localhost/books"),
+        ("DATABASE_URL", "mysql://root:hush-database@localhost"),
         ("SMTP_URL", "smtp://user:hush-mail@"),
         ("MAIL_FROM", "nobody"),
         ("MAIL_TO", "cfo@example.com,b"),

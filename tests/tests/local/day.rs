@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use end_to_end::{Day, Figures, Mail, Row, now_ms};
+use end_to_end::{Day, Figures, Mail, Row, mysql_database, now_ms};
 use hubspot_simulator::{Account, Kind, Settings};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -40,8 +40,17 @@ fn owner(account: &Account, deal: i64) -> String {
 
 #[tokio::test]
 async fn a_working_day_becomes_mails_that_add_up() {
+    a_working_day(&[]).await;
+}
+
+#[tokio::test]
+async fn a_working_day_adds_up_with_books_in_mariadb() {
+    a_working_day(&[("DATABASE_URL", &mysql_database().await)]).await;
+}
+
+async fn a_working_day(variables: &[(&str, &str)]) {
     let started_s = now_ms() / 1000;
-    let day = Day::begin(Settings::default(), &[]).await;
+    let day = Day::begin(Settings::default(), variables).await;
     day.play().await;
     let account = day.simulator.account();
     let mails = day.local.mails();

@@ -31,11 +31,11 @@ const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode =
 
 /// What a session needs on MySQL 8 and on MariaDB, whatever the server's defaults are.
 ///
-/// - Nothing that does not fit is cut to fit.
+/// - Nothing that does not fit is cut to fit, and `||` joins texts as in SQLite.
 /// - A transaction sees what others have committed meanwhile, and takes no locks on gaps.
 /// - A lock is waited for for 10 seconds; a transaction of a worker that has vanished without a word ends after a minute.
 /// - A statement ends after a minute. The two servers have different words for that; each reads the other's as a comment.
-const MYSQL_SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
+const MYSQL_SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT', \
      innodb_lock_wait_timeout = 10, wait_timeout = 60 \
      /*M!100100 , max_statement_time = 60 */ /*!80000 , max_execution_time = 60000 */; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";

@@ -5,4 +5,5 @@
 mod layout;
 mod mysql;
 mod story;
+mod tls;
 mod together;

@@ -10,9 +10,14 @@ pub(crate) fn server() -> String {
 
 /// An empty database.
 pub(crate) async fn database() -> Books {
+    database_url().await.parse().unwrap()
+}
+
+/// The URL of one.
+pub(crate) async fn database_url() -> String {
     let name = format!("store_{:016x}", fastrand::u64(..));
     ask(&server(), format!("CREATE DATABASE {name}")).await;
-    format!("{}/{name}", server()).parse().unwrap()
+    format!("{}/{name}", server())
 }
 
 /// Does a statement on a connection of its own.

@@ -31,7 +31,7 @@ async fn every_engine_tells_the_story_and_holds_the_same_books() {
         told.push(everything(&again).await);
     }
     let [sqlite, mysql] = &told[..] else { panic!("two engines") };
-    assert_eq!(sqlite.len(), 30, "{sqlite:#?}");
+    assert_eq!(sqlite.len(), 35, "{sqlite:#?}");
     assert_eq!(sqlite, mysql);
 }
 

@@ -1,0 +1,31 @@
+//! The tests of `cycle` once more, with the books in MariaDB: every figure has to be the same.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "../cycle/always.rs"]
+mod always;
+#[path = "../cycle/away.rs"]
+mod away;
+#[path = "../cycle/calendar.rs"]
+mod calendar;
+#[path = "../cycle/corrections.rs"]
+mod corrections;
+#[path = "../cycle/ends.rs"]
+mod ends;
+#[path = "../cycle/opening.rs"]
+mod opening;
+#[path = "../cycle/quiet.rs"]
+mod quiet;
+#[path = "../cycle/receipts.rs"]
+mod receipts;
+#[path = "../cycle/sending.rs"]
+mod sending;
+#[path = "../cycle/settling.rs"]
+mod settling;
+#[path = "../cycle/taking_in.rs"]
+mod taking_in;
+#[path = "../cycle/world.rs"]
+mod world;
+
+/// What keeps the books of these tests.
+const ENGINE: report_worker::store::Engine = report_worker::store::Engine::MySql;
