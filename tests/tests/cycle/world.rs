@@ -228,11 +228,14 @@ impl World {
 
     /// Every report of this name that was mailed or settled, oldest first.
     pub(crate) async fn documents(&self, name: &'static str) -> Vec<Document> {
-        let rows: Vec<String> = sqlx::query_scalar("SELECT document FROM reports WHERE name = ? ORDER BY built_at")
-            .bind(name)
-            .fetch_all(self.app.store.pool())
-            .await
-            .unwrap();
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT document FROM reports WHERE name = ? \
+             ORDER BY built_at, (SELECT MAX(change_seq) FROM report_changes WHERE report_id = id)",
+        )
+        .bind(name)
+        .fetch_all(self.app.store.pool())
+        .await
+        .unwrap();
         rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
     }
 
