@@ -19,7 +19,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// `$0` becomes the server; beside it waits a shell that ends it when stdin closes, be it that xtask is done or that it was
 /// killed. What the server keeps is thrown away, so there is nothing to ask it to finish.
-const UNTIL_STDIN_CLOSES: &str = r#"{ read -r _; kill -s KILL $$; } <&0 & exec "$0" "$@" </dev/null"#;
+const UNTIL_STDIN_CLOSES: &str = r#"exec 3<&0; { read -r _ <&3; kill -s KILL $$; } & exec "$0" "$@" </dev/null 3<&-"#;
 
 /// A server of its own for this run. It ends when this value is dropped, and also when xtask is killed.
 pub(crate) struct MariaDb {
@@ -148,9 +148,15 @@ mod tests {
 
     #[test]
     fn a_program_ends_when_its_starter_does() {
-        let mut server =
-            Command::new("sh").args(["-c", UNTIL_STDIN_CLOSES, "sleep", "600"]).stdin(Stdio::piped()).spawn().unwrap();
-        assert!(server.try_wait().unwrap().is_none());
+        let mut server = Command::new("sh")
+            .args(["-c", UNTIL_STDIN_CLOSES, "sh", "-c", "sleep 0.2; echo alive; exec sleep 600"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = [0; 6];
+        server.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"alive\n");
         drop(server.stdin.take());
         let status = server.wait().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
