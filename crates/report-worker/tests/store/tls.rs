@@ -1,7 +1,5 @@
 //! TLS to the server, and a server that has to show who it is.
 
-use std::error::Error;
-
 use report_worker::store::Store;
 
 use crate::mysql;
@@ -9,10 +7,8 @@ use crate::mysql;
 /// Opens an empty database this way; says with which cipher, or everything that went wrong.
 async fn cipher(host: &str, parameters: &str) -> Result<String, String> {
     let url = mysql::database_url().await.replace("127.0.0.1", host);
-    let store = Store::open(&format!("{url}?{parameters}").parse().unwrap()).await.map_err(|error| {
-        let causes = std::iter::successors(Some(&error as &dyn Error), |error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-    })?;
+    let opened = Store::open(&format!("{url}?{parameters}").parse().unwrap()).await;
+    let store = opened.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     let row: (String, String) = sqlx::query_as("SHOW STATUS LIKE 'Ssl_cipher'").fetch_one(store.pool()).await.unwrap();
     Ok(row.1)
 }
