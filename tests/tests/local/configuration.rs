@@ -1,6 +1,7 @@
 //! A wrong configuration is told whole, before anything starts.
 
 use end_to_end::{Local, command, run};
+use hubspot_simulator::{Settings, Simulator};
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -49,6 +50,27 @@ async fn everything_wrong_is_told_at_once_without_secrets() {
     }
     assert!(!ended.stderr.contains("hush"), "{}", ended.stderr);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "it has started something");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_sqlite_file_is_told_so_and_takes_nothing_up() {
+    let simulator = Simulator::start(Settings::default()).await.unwrap();
+    let first = Local::start(&simulator, &[]).await;
+    let mut second = Local::command(first.folder());
+    second.env("WEBHOOK_URLS", first.url()).env("LISTEN", "127.0.0.1:0").env("HUBSPOT_API_URL", simulator.api_url());
+    let ended = run(second, b"").await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another process is at work on the books in books.sqlite; SQLite serves one"),
+        "{}",
+        ended.stderr
+    );
+    // Who only reads is let in.
+    let mut preview = command("closing-bell");
+    preview.args(["preview", "invoices"]).current_dir(first.folder()).env("DATABASE_URL", "sqlite:books.sqlite");
+    let ended = run(preview, b"").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    first.end().await;
 }
 
 #[tokio::test]
