@@ -12,12 +12,16 @@ mod calendar;
 mod corrections;
 #[path = "../cycle/ends.rs"]
 mod ends;
+#[path = "../cycle/figures.rs"]
+mod figures;
 #[path = "../cycle/opening.rs"]
 mod opening;
 #[path = "../cycle/quiet.rs"]
 mod quiet;
 #[path = "../cycle/receipts.rs"]
 mod receipts;
+#[path = "../cycle/reconcile.rs"]
+mod reconcile;
 #[path = "../cycle/sending.rs"]
 mod sending;
 #[path = "../cycle/settling.rs"]
