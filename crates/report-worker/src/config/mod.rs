@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(config.work.mail.owner, "cfo@example.com");
         assert_eq!(config.work.poll_interval, Duration::from_secs(60));
         assert_eq!(config.work.quiet, Duration::from_secs(300));
-        assert!(matches!(config.work.database, Books::Sqlite(file) if file == "closing-bell.sqlite"));
+        assert!(matches!(config.work.database, Books::Sqlite(file) if *file == *"closing-bell.sqlite"));
     }
 
     #[test]

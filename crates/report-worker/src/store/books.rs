@@ -175,6 +175,6 @@ mod tests {
         ] {
             assert_eq!(wrong.parse::<Books>().unwrap_err(), error, "{wrong}");
         }
-        assert!(matches!("sqlite://a/b.sqlite".parse(), Ok(Books::Sqlite(path)) if path == "a/b.sqlite"));
+        assert!(matches!("sqlite://a/b.sqlite".parse(), Ok(Books::Sqlite(path)) if *path == *"a/b.sqlite"));
     }
 }
