@@ -72,11 +72,8 @@ impl Store {
                 let first = first.connect_with(options.clone()).await.map_err(failed)?;
                 update_mysql(&mut *first.acquire().await?).await?;
                 first.close().await;
-                Ok(Self {
-                    engine: Engine::MySql,
-                    pool: pool(MYSQL_CONNECTIONS, MYSQL_SESSION).connect_lazy_with(options),
-                    _claim: None,
-                })
+                let pool = pool(MYSQL_CONNECTIONS, MYSQL_SESSION).idle_timeout(IDLE_TIMEOUT).connect_lazy_with(options);
+                Ok(Self { engine: Engine::MySql, pool, _claim: None })
             }
         }
     }
@@ -128,7 +125,6 @@ fn pool(connections: u32, session: &'static str) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(IDLE_TIMEOUT)
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(session).await.map(|_| ()) }))
 }
 
