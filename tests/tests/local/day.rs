@@ -48,6 +48,7 @@ async fn a_working_day_adds_up_with_books_in_mariadb() {
     a_working_day(&[("DATABASE_URL", &mysql_database().await)]).await;
 }
 
+#[expect(clippy::unwrap_used, reason = "what is missing fails the test")]
 async fn a_working_day(variables: &[(&str, &str)]) {
     let started_s = now_ms() / 1000;
     let day = Day::begin(Settings::default(), variables).await;
