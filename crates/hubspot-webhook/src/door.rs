@@ -8,6 +8,7 @@ use std::str::FromStr;
 use data_encoding::{BASE64, HEXLOWER};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use crate::body::Body;
 use crate::envelope::{Delivery, Envelope, MAX_BODY_BYTES, MAX_MESSAGE_BYTES, MatchedSecret, Proof};
 use crate::headers::{SecurityHeaders, is_graphic, only};
 use crate::signature::{FRESHNESS_MS, Secret, Signature, SignatureVersion, digest_v1, digest_v2, digest_v3};
@@ -281,7 +282,7 @@ pub fn admit(request: &Request<'_>, keys: &Keys, urls: &TargetUrls, now_ms: i64)
             proof: proof.map(|text| String::from_utf8_lossy(text).into_owned()),
             correlation_id: request.correlation_id().map(str::to_owned),
             trace_id: request.trace_id().map(str::to_owned),
-            body: request.body.to_vec(),
+            body: Body { plain: request.body.to_vec(), gzip: None },
         },
         seal,
     );
@@ -330,7 +331,7 @@ pub(crate) fn verify_again(delivery: &Delivery, keys: &Keys) -> Result<Seal, Ref
         &proof.map(String::as_bytes),
         method,
         std::slice::from_ref(url),
-        body,
+        &body.plain,
         *received_at_ms,
         keys,
         &keys.secrets,

@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::body::{pack, unpack};
+use crate::body::{Body, pack, unpack};
 use crate::door::{self, Keys, Refusal, SIGNATURE_HEADER, SIGNATURE_V3_HEADER, Seal, TIMESTAMP_HEADER};
 use crate::signature::{SignatureVersion, sha256};
 
@@ -39,13 +39,13 @@ pub(crate) struct Delivery {
     pub(crate) proof: Proof<String>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) trace_id: Option<String>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Body,
 }
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { received_at_ms, method, url, body, .. } = self;
-        write!(f, "{method} {url} of {} bytes, received at {received_at_ms} ms", body.len())
+        write!(f, "{method} {url} of {} bytes, received at {received_at_ms} ms", body.plain.len())
     }
 }
 
@@ -142,7 +142,7 @@ impl Envelope {
             Proof::V3 { signature, timestamp } => (Some(signature.as_str()), Some(timestamp.as_str()), None),
             Proof::Older { signature } => (None, None, Some(signature.as_str())),
         };
-        let (body_encoding, body) = pack(body);
+        let (body_encoding, body) = pack(&body.plain);
         let message = MessageV1 {
             envelope: "V1",
             received_at_ms: *received_at_ms,
@@ -170,7 +170,7 @@ impl Envelope {
         let id = |id: &Option<String>| id.as_ref().map_or(0, String::len);
         // JSON writes a character of these texts as two at most.
         let texts = 2 * (url.len() + proof + id(correlation_id) + id(trace_id));
-        match FRAME_BYTES + texts + body.len().div_ceil(3) * 4 {
+        match FRAME_BYTES + texts + body.plain.len().div_ceil(3) * 4 {
             at_most if at_most <= MAX_MESSAGE_BYTES => at_most,
             _ => self.encode().len(),
         }
@@ -179,6 +179,11 @@ impl Envelope {
     /// SHA-256 in hex over what was received and when: the same for every copy of one queue message, another one for the
     /// next attempt of the same delivery. The signature, which was found right, stands for the body.
     pub fn id(&self) -> String {
+        HEXLOWER.encode(&self.digest())
+    }
+
+    /// The 32 bytes that [`Envelope::id`] writes in hex.
+    pub fn digest(&self) -> [u8; 32] {
         let Delivery { received_at_ms, method, url, proof, .. } = &self.delivery;
         let (signature, timestamp) = match proof {
             Proof::V3 { signature, timestamp } => (signature.as_str(), timestamp.as_str()),
@@ -186,7 +191,7 @@ impl Envelope {
         };
         // All of them are printable ASCII, so a line feed separates them without doubt.
         let received = format!("{received_at_ms}\n{method}\n{url}\n{signature}\n{timestamp}\n");
-        HEXLOWER.encode(&sha256([received.as_bytes()]))
+        sha256([received.as_bytes()])
     }
 
     /// When the door received the delivery, epoch milliseconds UTC.
@@ -196,7 +201,12 @@ impl Envelope {
 
     /// The body, byte for byte as HubSpot sent it.
     pub fn body(&self) -> &[u8] {
-        &self.delivery.body
+        &self.delivery.body.plain
+    }
+
+    /// The body as gzip (RFC 1952), where the queue message carried it so: what is kept of it need not be packed again.
+    pub fn gzip(&self) -> Option<&[u8]> {
+        self.delivery.body.gzip.as_deref()
     }
 
     /// The HTTP method that was signed.

@@ -3,7 +3,6 @@
 //!
 //! An event only says which record to look at. What is not understood is kept, and one bad member loses no other.
 
-use data_encoding::HEXLOWER;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -122,11 +121,14 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Event, BadMember>>, BodyError> {
         return Err(BodyError::Empty);
     }
     let not_json = |error: serde_json::Error| BodyError::NotJson { line: error.line(), column: error.column() };
-    let whole: &RawValue = serde_json::from_str(text).map_err(not_json)?;
-    let members: Vec<&RawValue> = match kind(whole) {
-        "an array" => serde_json::from_str(whole.get()).map_err(not_json)?,
-        "an object" => vec![whole],
-        found => return Err(BodyError::NotAnArray { found }),
+    let members: Vec<&RawValue> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text).map_err(not_json)?
+    } else {
+        let whole: &RawValue = serde_json::from_str(text).map_err(not_json)?;
+        match kind(whole) {
+            "an object" => vec![whole],
+            found => return Err(BodyError::NotAnArray { found }),
+        }
     };
     let read = |(index, raw): (usize, &&RawValue)| {
         read_event(raw).map_err(|cause| BadMember { index, cause, raw: raw.get().to_owned() })
@@ -135,10 +137,10 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Event, BadMember>>, BodyError> {
 }
 
 impl Event {
-    /// The key by which repeats of an event collapse: SHA-256 in hex over account, app, type, records, property, event
+    /// The key by which repeats of an event collapse: SHA-256 over account, app, type, records, property, event
     /// number and time. The attempt is no part of it, and the event number alone would not do: HubSpot does not promise
     /// that it is unique.
-    pub fn dedupe_key(&self) -> String {
+    pub fn dedupe_key(&self) -> [u8; 32] {
         let records: Vec<String> = self.objects.iter().map(ToString::to_string).collect();
         let new = if let Action::Merge { new, .. } = &self.action { *new } else { None };
         let details = ["associationType", "associationTypeId", "associationRemoved", "messageId"];
@@ -148,7 +150,7 @@ impl Event {
             details.map(|name| self.extra.get(name)),
         ))
         .expect("strings and integers always make JSON");
-        HEXLOWER.encode(&sha256([identity.as_bytes()]))
+        sha256([identity.as_bytes()])
     }
 }
 

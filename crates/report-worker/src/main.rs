@@ -1,5 +1,8 @@
 //! `closing-bell`: reads the command line, the environment and the clock, once.
 
+// From here to a byte of SQS is a long way of futures in futures.
+#![recursion_limit = "256"]
+
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! One story, told to both kinds of queue.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -81,7 +81,24 @@ async fn tell(queue: &Queue) {
     let (received, sent) =
         tokio::join!(queue.receive(10, Duration::from_secs(20), now()), queue.send("while it waits", now()));
     sent.unwrap();
-    assert_eq!(received.unwrap()[0].body, "while it waits");
+    let received = received.unwrap();
+    assert_eq!(received[0].body, "while it waits");
+    assert_eq!(queue.delete(&received).await.unwrap(), []);
+
+    // More than one receive hands out; SQS need not show all of it at once.
+    for number in 0..25 {
+        queue.send(&number.to_string(), now()).await.unwrap();
+    }
+    let mut messages = Vec::new();
+    while messages.len() < 25 {
+        messages.extend(queue.receive_at_once(3, now()).await.unwrap());
+    }
+    let bodies: BTreeSet<&str> = messages.iter().map(|message| message.body.as_str()).collect();
+    assert_eq!((messages.len(), bodies.len()), (25, 25));
+    queue.keep(&messages, now()).await.unwrap();
+    assert_eq!(counts(queue).await, (0, 25, 1), "what is in hand stays there");
+    assert_eq!(queue.delete(&messages).await.unwrap(), []);
+    assert_eq!(queue.receive(1, queue.wait_to_be_sure(), now()).await.unwrap(), []);
 }
 
 /// Receives until there are `count`: SQS may hand out fewer at a time than it has.

@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod demo;
 mod doors;
+mod ending;
 mod gateway;
 mod harness;
 mod killed;

@@ -1,5 +1,7 @@
 //! HubSpot, the store, the account that the books belong to: whatever is away, nothing is lost and the rest goes on.
 
+use std::time::Duration;
+
 use hubspot_simulator::{Kind, Settings, Simulator};
 use report_worker::cycle::App;
 use report_worker::store::{Engine, Store};
@@ -15,12 +17,16 @@ async fn fill_disk(world: &World, writing: &str, so: &str) {
             format!("FOR EACH ROW IF {so} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the disk is full'; END IF")
         }
     };
-    let trigger = AssertSqlSafe(format!("CREATE TRIGGER disk BEFORE {writing} {trigger}"));
+    let name = writing.replace(' ', "_");
+    let trigger = AssertSqlSafe(format!("CREATE TRIGGER {name} BEFORE {writing} {trigger}"));
     raw_sql(trigger).execute(world.app.store.pool()).await.unwrap();
 }
 
 async fn free_disk(world: &World) {
-    raw_sql("DROP TRIGGER disk").execute(world.app.store.pool()).await.unwrap();
+    for name in ["INSERT_ON_deliveries", "INSERT_ON_events", "UPDATE_ON_facts"] {
+        let drop = AssertSqlSafe(format!("DROP TRIGGER IF EXISTS {name}"));
+        raw_sql(drop).execute(world.app.store.pool()).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -83,7 +89,7 @@ async fn one_record_that_cannot_be_read_holds_nobody_back() {
 
 #[tokio::test]
 async fn without_the_store_messages_stay_in_the_queue_and_are_not_received_over_and_over() {
-    let mut world = World::open_with(|choice| choice.receive_limit = 3, |_| {}).await;
+    let mut world = World::open_with(|choice| choice.queue.receive_limit = 3, |_| {}).await;
     for amount in ["1", "2"] {
         world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
     }
@@ -106,14 +112,42 @@ async fn a_store_that_fails_in_the_middle_gives_back_what_was_received() {
     for amount in ["1", "2", "3"] {
         world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
     }
-    fill_disk(&world, "INSERT ON deliveries", "(SELECT COUNT(*) FROM deliveries) = 1").await;
-    let summary = world.cycle_after(1).await;
-    assert_eq!((summary.deliveries, summary.records_read), (1, 0));
-    assert!(summary.problems[0].starts_with("take in: ") && summary.problems[0].ends_with("the disk is full"));
+    // The second delivery fills the disk; from then on nothing can be written.
+    let full = "(SELECT COUNT(*) FROM deliveries) = 1";
+    fill_disk(&world, "INSERT ON deliveries", full).await;
+    fill_disk(&world, "UPDATE ON facts", full).await;
+    for _ in 0..3 {
+        let summary = world.cycle_after(1).await;
+        assert_eq!(summary.records_read, 0);
+        assert!(summary.problems[0].starts_with("take in: ") && summary.problems[0].ends_with("the disk is full"));
+    }
+    assert_eq!(world.ask("SELECT CAST(COUNT(*) AS CHAR) FROM deliveries").await, ["1"]);
     let depth = world.app.queue.depth(world.now()).await.unwrap();
     assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (2, 0, 0), "what was taken in is deleted");
+    let messages = world.app.queue.receive(10, Duration::ZERO, world.now()).await.unwrap();
+    let received: Vec<u32> = messages.iter().map(|message| message.receive_count).collect();
+    assert_eq!(received, [2, 2], "nothing was received while the store was away");
+    world.app.queue.release(&messages, world.now()).await.unwrap();
     free_disk(&world).await;
     assert_eq!(world.cycle_after(1).await.changes, 3);
+}
+
+#[tokio::test]
+async fn a_delivery_that_the_store_does_not_take_holds_nobody_back() {
+    let mut world = World::open(|_| {}).await;
+    for amount in ["1", "2", "3"] {
+        world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
+        world.clock.advance(1_000);
+    }
+    fill_disk(&world, "INSERT ON events", "NEW.occurred_at % 10000 = 2000").await;
+    let summary = world.cycle().await;
+    assert_eq!((summary.deliveries, summary.changes), (2, 2));
+    assert!(summary.problems.len() == 1 && summary.problems[0].ends_with("the disk is full"), "{:?}", summary.problems);
+    assert_eq!(world.cycle().await.deliveries, 0);
+    let depth = world.app.queue.depth(world.now()).await.unwrap();
+    assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (0, 1, 0), "it waits for its next turn");
+    free_disk(&world).await;
+    assert_eq!(world.cycle_after(120).await.changes, 1);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod opening;
 mod quiet;
 mod receipts;
 mod reconcile;
+mod resting;
 mod sending;
 mod settling;
 mod taking_in;

@@ -3,7 +3,7 @@
 use hubspot_simulator::Kind;
 use jiff::SignedDuration;
 use report_worker::domain::record::{self, RecordKey};
-use report_worker::store::{DeliveredEvent, Delivery};
+use report_worker::store::{DeliveredEvent, Delivery, RawBody};
 use serde_json::json;
 
 use crate::world::{PORTAL, World, row, titles};
@@ -123,23 +123,22 @@ async fn an_event_during_the_read_is_not_lost() {
     let occurred_at = world.now();
     let event = DeliveredEvent {
         portal_id: PORTAL,
-        dedupe_key: "another".into(),
+        dedupe_key: [1; 16],
         member: 0,
-        subscription_type: "object.propertyChange".into(),
         occurred_at,
         records: vec![RecordKey { portal_id: PORTAL, kind: record::Kind::Deal, id: deal }],
         wanted_as_of: Some(occurred_at),
     };
     let delivery = Delivery {
-        id: "another".into(),
+        id: [2; 16],
         received_at: occurred_at,
         signature_version: "v3".into(),
         correlation_id: None,
-        body: vec![],
+        body: RawBody::Plain(vec![]),
         events: vec![event],
         set_aside: vec![],
     };
-    world.app.store.take_in(&delivery, occurred_at).await.unwrap();
+    world.app.store.take_in(&[delivery], occurred_at).await.unwrap();
     assert_eq!(cycle.await.records_read, 2, "the deal is read again in the same cycle");
     assert_eq!(world.app.store.waiting(PORTAL).await.unwrap(), (0, None));
 }

@@ -43,7 +43,7 @@ pub(crate) struct Choice {
     pub(crate) mailer: Option<Mailer>,
     pub(crate) mail_to: Vec<String>,
     pub(crate) quiet: Duration,
-    pub(crate) receive_limit: u32,
+    pub(crate) queue: EmbeddedSettings,
 }
 
 impl World {
@@ -58,15 +58,14 @@ impl World {
             mailer: None,
             mail_to: vec!["Finance <finance@example.com>".to_owned()],
             quiet: Duration::from_secs(300),
-            receive_limit: 1000,
+            queue: EmbeddedSettings::default(),
         };
         change(&mut choice);
         let mails = Memory::default();
         let folder = tempfile::tempdir().unwrap();
         let token = choice.account.access_token.clone();
         let simulator = Simulator::start(choice.account).await.unwrap();
-        let queue = EmbeddedSettings { receive_limit: choice.receive_limit, ..EmbeddedSettings::default() };
-        let queue = Queue::Embedded(Embedded::open(folder.path().join("queue.sqlite"), queue).await.unwrap());
+        let queue = Queue::Embedded(Embedded::open(folder.path().join("queue.sqlite"), choice.queue).await.unwrap());
         let books = books(&folder.path().join("books.sqlite")).await;
         let store = Store::open(&books).await.unwrap();
         let settings = cycle::Settings {
@@ -112,6 +111,11 @@ impl World {
 
     pub(crate) async fn cycle(&self) -> Summary {
         cycle::run_once(&self.app, self.now()).await
+    }
+
+    /// A cycle that leaves the books alone while there is nothing to do.
+    pub(crate) async fn cycle_when_due(&self) -> Summary {
+        cycle::run_when_due(&self.app, self.now()).await
     }
 
     /// A cycle some seconds later.

@@ -28,6 +28,7 @@ mod sending;
 mod settling;
 #[path = "../cycle/taking_in.rs"]
 mod taking_in;
+#[expect(dead_code, reason = "the tests of resting close and lock SQLite's file")]
 #[path = "../cycle/world.rs"]
 mod world;
 

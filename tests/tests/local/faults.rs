@@ -85,5 +85,8 @@ async fn classic_events_with_a_v2_signature_beside() {
         ..Settings::default()
     };
     let day = a_day_with(&[], StepByStep, settings).await;
-    assert!(day.local.books("SELECT count(*) FROM events WHERE subscription_type = 'deal.propertyChange'").await > 10);
+    // A short body is kept as it came.
+    let classic = "SELECT count(*) FROM deliveries WHERE instr(CAST(body AS TEXT), '\"deal.propertyChange\"') > 0";
+    let count = day.local.books(classic).await;
+    assert!(count > 3, "{count}");
 }

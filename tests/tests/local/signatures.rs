@@ -87,7 +87,7 @@ async fn recorded_bodies_are_accepted_as_signed_and_refused_as_tampered() {
     let deliveries = i64::try_from(bodies.len()).unwrap();
     local.until("all are taken in", async || local.books("SELECT count(*) FROM deliveries").await >= deliveries).await;
     let events = bodies.iter().flat_map(|(_, body)| event::parse(body).unwrap()).map(Result::unwrap);
-    let distinct: BTreeSet<String> =
+    let distinct: BTreeSet<[u8; 32]> =
         events.filter(|event| event.portal_id == PORTAL_ID).map(|event| event.dedupe_key()).collect();
     assert_eq!(local.books("SELECT count(*) FROM deliveries").await, deliveries, "nothing tampered is in the books");
     let counted = usize::try_from(local.books("SELECT count(*) FROM events").await).unwrap();

@@ -39,8 +39,8 @@ pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Tim
     Ok(App::new(queue, store, crm, config.mail.mailer, settings))
 }
 
-/// Runs cycles until a signal ends it. The running cycle is finished; missed ticks never pile up, since each pause
-/// begins when a cycle ends.
+/// Runs cycles until a signal ends it, and the running one with it, within seconds. Missed ticks never pile up, since each
+/// pause begins when a cycle ends.
 pub(super) async fn keep_working(
     app: &App,
     interval: Duration,
@@ -50,8 +50,19 @@ pub(super) async fn keep_working(
     let stop = stopped()?;
     tokio::pin!(stop);
     loop {
-        let summary = cycle::run_once(app, clock()).await;
+        let cycle = cycle::run_when_due(app, clock());
+        tokio::pin!(cycle);
+        let (summary, ended) = tokio::select! {
+            summary = &mut cycle => (summary, false),
+            () = &mut stop => {
+                app.stop();
+                (cycle.await, true)
+            }
+        };
         watch.cycle_finished(app, &summary, clock()).await;
+        if ended {
+            break;
+        }
         tokio::select! {
             () = tokio::time::sleep(pause(&summary, interval, clock())) => {}
             () = &mut stop => break,

@@ -1,5 +1,7 @@
 //! Whose books these are, since when, and the opening balance.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,8 @@ pub(super) enum BooksError {
          set the token of account {books}, or another DATABASE_URL for account {token}"
     )]
     OtherAccount { token: i64, books: i64 },
+    #[error("the cycle was asked to end while HubSpot had not answered")]
+    Ended,
     #[error("HubSpot names the account's time zone {0:?}, which is no IANA zone; set TIME_ZONE")]
     NoSuchZone(String),
 }
@@ -95,7 +99,8 @@ pub(super) async fn forget(app: &App) {
 
 async fn account(app: &App) -> Result<Account, BooksError> {
     let stored: Option<Account> = app.store.fact("account").await?;
-    let account = match (app.crm.account().await, stored) {
+    let asked = app.stop.or(Duration::ZERO, app.crm.account()).await.ok_or(BooksError::Ended)?;
+    let account = match (asked, stored) {
         (Ok(account), Some(stored)) if account.portal_id != stored.portal_id => {
             return Err(BooksError::OtherAccount { token: account.portal_id, books: stored.portal_id });
         }
@@ -117,7 +122,7 @@ async fn account(app: &App) -> Result<Account, BooksError> {
 /// The stages of the pipelines, with those that HubSpot has deleted since: histories still name them.
 async fn stages(app: &App) -> Result<Stages, BooksError> {
     let stored: Option<Stages> = app.store.fact("stages").await?;
-    match (app.crm.stages().await, stored) {
+    match (app.stop.or(Duration::ZERO, app.crm.stages()).await.ok_or(BooksError::Ended)?, stored) {
         (Ok(stages), stored) => {
             let mut all = stored.clone().unwrap_or_default();
             all.0.extend(stages.0);
@@ -153,7 +158,8 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
         let name = format!("opening.{kind}");
         let mut opening: Opening = app.store.fact(&name).await?.unwrap_or_default();
         while !opening.done {
-            let page = match app.crm.list(kind, books.account.portal_id, opening.cursor.clone()).await {
+            let asked = app.crm.list(kind, books.account.portal_id, opening.cursor.clone());
+            let page = match app.stop.or(Duration::ZERO, asked).await.ok_or(BooksError::Ended)? {
                 Ok(page) => page,
                 Err(error) if error.lacks_scope() => {
                     tracing::warn!(%kind, error = %super::chain(error), "this kind of record is left out of the books");

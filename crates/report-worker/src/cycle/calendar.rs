@@ -35,3 +35,9 @@ pub(super) async fn midnight(
     summary.changes += app.store.store_changes(&changes, (DONE_UNTIL, today), now).await?;
     Ok(())
 }
+
+/// When the next day of the reporting zone begins, unless that is beyond the end of time.
+pub(super) fn next_midnight(books: &Books, now: Timestamp) -> Option<Timestamp> {
+    let tomorrow = now.to_zoned(books.zone.clone()).date().tomorrow().ok()?;
+    Some(tomorrow.to_zoned(books.zone.clone()).ok()?.timestamp())
+}

@@ -1,6 +1,7 @@
 //! Due records are read from HubSpot, settled, and told as finance changes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -67,7 +68,9 @@ async fn read(
     let due: BTreeMap<i64, &Due> = due.iter().map(|due| (due.record.id, due)).collect();
     let mut readings = app.crm.read_many(kind, books.account.portal_id, &ids, now);
     let (mut complete, mut told) = (true, false);
-    while let Some((ids, reading)) = readings.next().await {
+    loop {
+        let Some(next) = app.stop.or(Duration::ZERO, readings.next()).await else { return Ok(false) };
+        let Some((ids, reading)) = next else { break };
         let error = match reading {
             Ok(reading) => {
                 let due: Vec<&Due> = ids.iter().filter_map(|id| due.get(id).copied()).collect();

@@ -6,12 +6,15 @@
 mod books;
 mod calendar;
 mod enrich;
+mod hand;
 pub mod reconcile;
 mod report;
 mod send;
+mod stop;
 mod take_in;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hubspot_webhook::door::Keys;
@@ -22,7 +25,7 @@ use tokio::sync::Mutex;
 
 use crate::crm::Crm;
 use crate::mailer::Mailer;
-use crate::queue::Queue;
+use crate::queue::{Message, Queue};
 use crate::store::{Store, StoreError};
 
 /// Everything a cycle works with.
@@ -38,7 +41,30 @@ pub struct App {
     /// What the cycle was told.
     pub settings: Settings,
     known: Mutex<Option<books::Fetched>>,
+    memory: Lock<Memory>,
+    stop: stop::Stop,
 }
+
+/// What is known without asking the books.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The books could be written when they were last asked.
+    store_answers: bool,
+    /// Nothing is due in them until then; `None` means that they have to be asked.
+    rest: Option<Rest>,
+}
+
+/// A time in which there is nothing to do but what the queue brings.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until: Timestamp,
+    /// [`Summary::next_at`] of the cycle before it.
+    next_at: Option<Timestamp>,
+}
+
+/// The books are asked this often whether anything is due in them, since other processes write there too: one that was
+/// killed may have left its work.
+const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the cycle was told.
 #[derive(Debug, Clone)]
@@ -161,49 +187,103 @@ fn chain(error: impl Into<anyhow::Error>) -> String {
 impl App {
     /// Puts the parts together.
     pub fn new(queue: Queue, store: Store, crm: Crm, mailer: Mailer, settings: Settings) -> Self {
-        Self { queue, store, crm, mailer, settings, known: Mutex::new(None) }
+        let (known, memory, stop) = (Mutex::new(None), Lock::default(), stop::Stop::new());
+        Self { queue, store, crm, mailer, settings, known, memory, stop }
+    }
+
+    /// Asks the running cycle to end, and every later one: messages in hand go back to the queue, what is waited for
+    /// outside is given up after a few seconds, and what is being written down is finished.
+    pub fn stop(&self) {
+        self.stop.ask();
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs one cycle at the moment `now`.
+/// Runs one cycle at the moment `now`, and asks the books what is due.
 ///
 /// It never fails as a whole: what went wrong is in [`Summary::problems`], and the work it concerns is still in the
 /// queue, due, pending or waiting.
 pub async fn run_once(app: &App, now: Timestamp) -> Summary {
+    app.memory().rest = None;
+    run_when_due(app, now).await
+}
+
+/// Like [`run_once`], but leaves the books alone while the queue is empty and nothing in them is due yet, as the cycle
+/// before found: an idle worker needs no database.
+pub async fn run_when_due(app: &App, now: Timestamp) -> Summary {
     let began = Instant::now();
     let mut summary = Summary::default();
-    steps(app, now, &mut summary).await;
+    // On the heap: with all its steps in it, the future is larger and deeper than what goes around it should carry.
+    Box::pin(run_rested(app, now, &mut summary)).await;
     summary.took("cycle", milliseconds(began.elapsed()));
     summary
 }
 
-async fn steps(app: &App, now: Timestamp, summary: &mut Summary) {
+async fn run_rested(app: &App, now: Timestamp, summary: &mut Summary) {
+    let rest = app.memory().rest.filter(|rest| now < rest.until);
+    let mut received = Vec::new();
+    if let Some(rest) = rest {
+        summary.next_at = rest.next_at;
+        match take_in::look(app, now).await {
+            Ok(messages) => received = messages,
+            Err(error) => summary.problem("take in", error),
+        }
+        if received.is_empty() {
+            return;
+        }
+        summary.next_at = None;
+    }
+    app.memory().rest = None;
+    let next_midnight = run(app, received, now, summary).await;
+    if let Some(midnight) = next_midnight.filter(|_| summary.problems.is_empty() && !app.stop.is_asked()) {
+        let until = summary.next_at.into_iter().chain([midnight, now + LONGEST_REST]).min().unwrap_or(now);
+        app.memory().rest = Some(Rest { until, next_at: summary.next_at });
+    }
+}
+
+/// All steps, beginning with what was received already. Tells when the next day of the reporting zone begins, if all
+/// could be done.
+async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Summary) -> Option<Timestamp> {
     let mut watch = Stopwatch(Instant::now());
+    let mut next_midnight = None;
     let known = books::known(app, now).await;
     watch.lap(summary, "account");
     match known {
         Ok(books) => {
-            let drained = take_in::drain(app, &books, now, summary).await;
+            let drained = take_in::drain(app, &books, received, now, summary).await;
             watch.lap(summary, "take_in");
             if let Err(error) = drained {
                 let store_is_away = matches!(error, take_in::TakeInError::Store(_));
                 summary.problem("take in", error);
                 // Nothing else could be written down either.
                 if store_is_away {
-                    return;
+                    return None;
                 }
             }
             if let Err(error) = work(app, &books, now, summary, &mut watch).await {
-                return summary.problem("books", error);
+                app.memory().store_answers = false;
+                summary.problem("books", error);
+                return None;
+            }
+            next_midnight = calendar::next_midnight(&books, now);
+        }
+        Err(error) => {
+            take_in::give_back(app, &received, now).await;
+            if !matches!(error, books::BooksError::Ended) {
+                summary.problem("account", error);
             }
         }
-        Err(error) => summary.problem("account", error),
     }
     let sent = send::send(app, now, summary).await;
     watch.lap(summary, "send");
     if let Err(error) = sent {
+        app.memory().store_answers = false;
         summary.problem("send", error);
     }
+    next_midnight
 }
 
 /// Everything between taking in and sending. HubSpot being away is a problem of its step only.
@@ -222,6 +302,7 @@ async fn work(
             watch.lap(summary, "enrich");
         }
         Err(books::BooksError::Store(error)) => return Err(error),
+        Err(books::BooksError::Ended) => return Ok(()),
         Err(error) => summary.problem("opening balance", error),
     }
     calendar::midnight(app, books, now, summary).await?;

@@ -17,6 +17,9 @@ const AT_ONCE: u32 = 50;
 /// the message may take. A process that died meanwhile leaves it as perhaps sent.
 const HELD_FOR: Duration = Duration::from_secs(20 * 60);
 
+/// How long the mail server is waited for after the cycle was asked to end.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The first wait after a failure that may pass; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 
@@ -35,6 +38,9 @@ pub(super) async fn send(app: &App, now: Timestamp, summary: &mut Summary) -> Re
             break;
         }
         for mail in mails {
+            if app.stop.is_asked() {
+                return Ok(());
+            }
             send_one(app, &mail, now, summary).await?;
         }
     }
@@ -55,7 +61,10 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
     if !app.store.claim_mail(mail, after(now, HELD_FOR), now).await? {
         return Ok(());
     }
-    let outcome = app.mailer.send(&mail.sender, &mail.address, message_id, &mail.bytes).await;
+    let sending = app.mailer.send(&mail.sender, &mail.address, message_id, &mail.bytes);
+    let outcome = app.stop.or(GRACE, sending).await.unwrap_or_else(|| Outcome::Unknown {
+        cause: "the worker was asked to end while the mail server had not answered".to_owned(),
+    });
     let uncertain = matches!(mail.state, MailState::Sending | MailState::Unknown);
     let attempts = mail.attempts + 1;
     let again = after(now, wait(attempts));

@@ -7,16 +7,31 @@ use hubspot_webhook::event::{self, Action, Event, ObjectType};
 use jiff::Timestamp;
 
 use super::books::Books;
+use super::hand::{Hand, Round};
 use super::{App, Summary};
 use crate::domain::record::{Kind, RecordKey};
 use crate::queue::{MAX_MESSAGES, Message, QueueError};
-use crate::store::{DeliveredEvent, Delivery, SetAside, StoreError};
+use crate::store::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, StoreError, TakenIn};
 
-/// The most receives in one cycle, so that an endless stream does not keep the reports waiting for ever.
-const MAX_RECEIVES: usize = 500;
+/// The most messages in one cycle, so that an endless stream does not keep the reports waiting for ever.
+const MOST_IN_A_CYCLE: usize = 50_000;
+
+/// The most receives at once. What they hand out is stored in one transaction.
+const MOST_RECEIVES: usize = 4;
+
+/// As many receives are made at once as hand out this much, going by the messages that came before; and the bodies of
+/// this much are stored in one transaction, unpacked.
+const BYTES_IN_HAND: usize = 4 * 1024 * 1024;
+
+/// How long the queue is waited for after the cycle was asked to end.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// HubSpot sends up to 100 events in a body. Whatever sends more that cannot be read does not fill the books with it.
 const MOST_SET_ASIDE: usize = 100;
+
+/// Written when the store is asked whether it takes anything. A store that cannot write must not cost the messages one
+/// receive after the other.
+const ANSWERED_AT: &str = "answered_at";
 
 /// Why taking in stopped. Nothing is lost: what was not deleted comes back.
 #[derive(Debug, thiserror::Error)]
@@ -27,32 +42,117 @@ pub(super) enum TakeInError {
     Store(#[from] StoreError),
 }
 
-/// Empties the queue: receive, verify again, parse, store, and only then delete.
-pub(super) async fn drain(app: &App, books: &Books, now: Timestamp, summary: &mut Summary) -> Result<(), TakeInError> {
-    // A store that cannot write must not cost the messages one receive after the other.
-    app.store.set_fact("took_in_at", &now).await?;
-    for _ in 0..MAX_RECEIVES {
-        let messages = app.queue.receive(MAX_MESSAGES, Duration::ZERO, now).await?;
-        if messages.is_empty() {
-            return Ok(());
-        }
-        take_in_all(app, books, &messages, now, summary).await?;
-    }
-    summary.again_at(now);
-    Ok(())
+/// Looks whether the queue has anything: no message means that it is empty.
+pub(super) async fn look(app: &App, now: Timestamp) -> Result<Vec<Message>, QueueError> {
+    let received = app.stop.or(GRACE, app.queue.receive(MAX_MESSAGES, app.queue.wait_to_be_sure(), now)).await;
+    received.unwrap_or(Ok(Vec::new()))
 }
 
-async fn take_in_all(
+/// Gives back what was received and will not be taken in now.
+pub(super) async fn give_back(app: &App, messages: &[Message], now: Timestamp) {
+    if messages.is_empty() {
+        return;
+    }
+    if let Some(Err(error)) = app.stop.or(GRACE, app.queue.release(messages, now)).await {
+        tracing::warn!(error = %super::chain(error), "messages come back only when their visibility timeout ends");
+    }
+}
+
+/// Empties the queue, beginning with what was received already: receive, verify again, parse, store, and only then delete.
+pub(super) async fn drain(
     app: &App,
     books: &Books,
-    messages: &[Message],
+    received: Vec<Message>,
     now: Timestamp,
     summary: &mut Summary,
 ) -> Result<(), TakeInError> {
-    let mut done = Vec::new();
-    for (index, message) in messages.iter().enumerate() {
-        let delivery = match read(&message.body, app, books) {
-            Ok(delivery) => delivery,
+    let hand = Hand::default();
+    tokio::select! {
+        biased;
+        drained = drain_in_rounds(app, books, received, &hand, now, summary) => drained,
+        never = hand.keep(&app.queue, now) => match never {},
+    }
+}
+
+async fn drain_in_rounds(
+    app: &App,
+    books: &Books,
+    received: Vec<Message>,
+    hand: &Hand,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<(), TakeInError> {
+    if let Err(error) = ask_the_store(app, now).await {
+        give_back(app, &received, now).await;
+        return Err(error.into());
+    }
+    let mut round = hand.take(if received.is_empty() { look(app, now).await? } else { received });
+    let mut taken = 0;
+    while !round.is_empty() {
+        if app.stop.is_asked() {
+            give_back(app, &round, now).await;
+            return Ok(());
+        }
+        taken += round.len();
+        let next = async {
+            if taken >= MOST_IN_A_CYCLE || app.stop.is_asked() {
+                return Ok(Vec::new());
+            }
+            let received = app.stop.or(GRACE, app.queue.receive_at_once(receives_after(&round), now)).await;
+            received.unwrap_or(Ok(Vec::new()))
+        };
+        let (stored, next) = tokio::join!(take_in_round(app, books, &round, now, summary), next);
+        if let Err(error) = stored {
+            give_back(app, &next.unwrap_or_default(), now).await;
+            return Err(error);
+        }
+        if taken >= MOST_IN_A_CYCLE {
+            summary.again_at(now);
+            return Ok(());
+        }
+        let mut next = next?;
+        if next.is_empty() && !app.stop.is_asked() {
+            next = look(app, now).await?;
+        }
+        round = hand.take(next);
+    }
+    Ok(())
+}
+
+/// How many receives to make at once after these messages: one, unless there were so many that there are probably more.
+fn receives_after(messages: &[Message]) -> usize {
+    if messages.len() < MAX_MESSAGES {
+        return 1;
+    }
+    let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+    let of_one_receive = (bytes / messages.len()).max(1) * MAX_MESSAGES;
+    (BYTES_IN_HAND / of_one_receive).clamp(1, MOST_RECEIVES)
+}
+
+/// Once the store has failed, and when nobody has asked it yet, it has to show that it can be written.
+async fn ask_the_store(app: &App, now: Timestamp) -> Result<(), StoreError> {
+    if !app.memory().store_answers {
+        app.store.set_fact(ANSWERED_AT, &now).await?;
+        app.memory().store_answers = true;
+    }
+    Ok(())
+}
+
+/// Takes in some messages and deletes them from the queue.
+async fn take_in_round(
+    app: &App,
+    books: &Books,
+    round: &Round,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<(), TakeInError> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for (index, message) in round.iter().enumerate() {
+        match read(&message.body, app, books) {
+            Ok((delivery, body_bytes)) => {
+                batch.push((message, delivery));
+                bytes += body_bytes;
+            }
             Err(cause) => {
                 tracing::error!(
                     message_id = message.id,
@@ -61,46 +161,107 @@ async fn take_in_all(
                 );
                 app.queue.move_to_dead_letters(message, &cause, now).await?;
                 summary.dead_letters += 1;
-                continue;
             }
-        };
-        match app.store.take_in(&delivery, now).await {
-            Ok(taken) => {
-                if let Some(first) = delivery.set_aside.first() {
-                    let (delivery_id, cause) = (&delivery.id, &first.cause);
-                    tracing::warn!(
-                        delivery_id,
-                        set_aside = taken.set_aside,
-                        cause,
-                        "members of a delivery are set aside"
-                    );
+        }
+        if bytes < BYTES_IN_HAND && index + 1 < round.len() {
+            continue;
+        }
+        if let Err(error) = store(app, std::mem::take(&mut batch), now, summary).await {
+            give_back(app, &round[index + 1..], now).await;
+            return Err(error);
+        }
+        bytes = 0;
+    }
+    Ok(())
+}
+
+/// Stores deliveries together, or one by one where that fails, and deletes their messages. Gives back what was not
+/// stored because the store is away.
+async fn store(
+    app: &App,
+    batch: Vec<(&Message, Delivery)>,
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<(), TakeInError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let (messages, deliveries): (Vec<&Message>, Vec<Delivery>) = batch.into_iter().unzip();
+    let (mut done, mut given_up) = (Vec::new(), None);
+    match app.store.take_in(&deliveries, now).await {
+        Ok(taken) => {
+            count(&deliveries, taken, summary);
+            done.extend(messages.into_iter().map(without_body));
+        }
+        Err(error) => {
+            tracing::warn!(error = %super::chain(error), "deliveries cannot be stored together; trying them one by one");
+            for (index, (message, delivery)) in messages.iter().zip(&deliveries).enumerate() {
+                app.memory().store_answers = false;
+                let one = match ask_the_store(app, now).await {
+                    Ok(()) => app.store.take_in(std::slice::from_ref(delivery), now).await,
+                    Err(error) => Err(error),
+                };
+                match one {
+                    Ok(taken) => {
+                        count(std::slice::from_ref(delivery), taken, summary);
+                        done.push(without_body(message));
+                    }
+                    Err(error) => {
+                        app.memory().store_answers = false;
+                        if ask_the_store(app, now).await.is_err() {
+                            let rest: Vec<Message> = messages[index..].iter().copied().map(without_body).collect();
+                            give_back(app, &rest, now).await;
+                            given_up = Some(error);
+                            break;
+                        }
+                        // The store takes others. This one comes back after its visibility timeout, and holds nobody back.
+                        summary.problem("take in", error);
+                    }
                 }
-                summary.deliveries += 1;
-                summary.events += taken.new_events;
-                summary.repeated_events += taken.repeated_events;
-                summary.set_aside += taken.set_aside;
-                done.push(message.clone());
-            }
-            Err(error) => {
-                // The store is away: nothing more is received until it answers, and what is held goes back at once.
-                app.queue.release(&messages[index..], now).await?;
-                app.queue.delete(&done).await?;
-                return Err(error.into());
             }
         }
     }
-    for not_deleted in app.queue.delete(&done).await? {
+    delete(app, &done).await?;
+    given_up.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn count(deliveries: &[Delivery], taken: TakenIn, summary: &mut Summary) {
+    for delivery in deliveries {
+        if let Some(first) = delivery.set_aside.first() {
+            tracing::warn!(
+                delivery_id = data_encoding::HEXLOWER.encode(&delivery.id),
+                set_aside = delivery.set_aside.len(),
+                cause = first.cause,
+                "members of a delivery are set aside"
+            );
+        }
+    }
+    summary.deliveries += deliveries.len() as u64;
+    summary.events += taken.new_events;
+    summary.repeated_events += taken.repeated_events;
+    summary.set_aside += taken.set_aside;
+}
+
+/// What the queue has to know of a message to delete it or to take it back.
+fn without_body(message: &Message) -> Message {
+    let Message { id, receipt, receive_count, .. } = message;
+    Message { id: id.clone(), body: String::new(), receipt: receipt.clone(), receive_count: *receive_count }
+}
+
+async fn delete(app: &App, done: &[Message]) -> Result<(), QueueError> {
+    let not_deleted = app.stop.or(GRACE, app.queue.delete(done)).await.unwrap_or(Ok(Vec::new()))?;
+    for message in not_deleted {
         tracing::warn!(
-            message_id = not_deleted.id,
-            cause = not_deleted.cause,
+            message_id = message.id,
+            cause = message.cause,
             "a message that was taken in could not be deleted; it will come again and add nothing"
         );
     }
     Ok(())
 }
 
-/// Decodes, verifies again and parses a message; or the cause why it can never be taken in.
-fn read(message: &str, app: &App, books: &Books) -> Result<Delivery, String> {
+/// Decodes, verifies again and parses a message, and says how large its body is; or the cause why it can never be taken in.
+fn read(message: &str, app: &App, books: &Books) -> Result<(Delivery, usize), String> {
     let unverified = Unverified::decode(message).map_err(|error| format!("envelope: {error}"))?;
     let envelope =
         unverified.verify(&app.settings.keys).map_err(|refusal| format!("signature: {}", refusal.reason()))?;
@@ -113,7 +274,8 @@ fn read(message: &str, app: &App, books: &Books) -> Result<Delivery, String> {
         "a delivery verifies again"
     );
     let members = event::parse(envelope.body()).map_err(|error| format!("body: {error}"))?;
-    Ok(delivery(&envelope, received_at, members, books))
+    let bytes = envelope.body().len();
+    Ok((delivery(&envelope, received_at, members, books), bytes))
 }
 
 fn delivery(
@@ -150,14 +312,28 @@ fn delivery(
         set_aside.push(SetAside { member: count, cause, raw: String::new() });
     }
     Delivery {
-        id: envelope.id(),
+        id: shortened(envelope.digest()),
         received_at,
         signature_version: envelope.signature_version().to_string(),
         correlation_id: envelope.correlation_id().map(str::to_owned),
-        body: envelope.body().to_vec(),
+        body: raw_body(envelope),
         events,
         set_aside,
     }
+}
+
+/// The body as the queue message carried it.
+fn raw_body(envelope: &Envelope) -> RawBody {
+    match envelope.gzip() {
+        Some(gzip) => RawBody::Gzip(gzip.to_vec()),
+        None => RawBody::Plain(envelope.body().to_vec()),
+    }
+}
+
+/// The first half of a digest.
+fn shortened(digest: [u8; 32]) -> Digest {
+    let [first, _] = digest.as_chunks::<16>().0 else { unreachable!("twice 16 is 32") };
+    *first
 }
 
 /// What an event asks for: the records to look at, and how new a reading must be.
@@ -183,9 +359,8 @@ fn delivered(member: usize, event: &Event) -> Option<DeliveredEvent> {
         .collect();
     Some(DeliveredEvent {
         portal_id: event.portal_id,
-        dedupe_key: event.dedupe_key(),
+        dedupe_key: shortened(event.dedupe_key()),
         member,
-        subscription_type: event.subscription_type.clone(),
         occurred_at,
         records,
         wanted_as_of,

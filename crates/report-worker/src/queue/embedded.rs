@@ -145,43 +145,41 @@ impl Embedded {
         }
     }
 
+    /// Hands out what is visible. What was handed out too often goes to the dead letters instead, and the next ones are
+    /// looked at: the work follows what is handed out, however much is waiting.
     async fn receive_now(&self, max: usize, now_ms: i64) -> Result<Vec<Message>, QueueError> {
         let failed = |source| self.failed("read", source);
         let mut transaction = self.begin("read").await?;
-        sqlx::query(
-            "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at, receive_count)
-             SELECT id, body, ?3, sent_at, ?1, receive_count FROM messages WHERE visible_at <= ?1 AND receive_count >= ?2",
-        )
-        .bind(now_ms)
-        .bind(self.settings.receive_limit)
-        .bind(CAUSE_RECEIVE_LIMIT)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        sqlx::query("DELETE FROM messages WHERE visible_at <= ?1 AND receive_count >= ?2")
+        let mut messages = Vec::new();
+        while messages.is_empty() {
+            let rows: Vec<(String, String, String, u32)> = sqlx::query_as(
+                "UPDATE messages
+                 SET visible_at = ?2, receive_count = receive_count + 1, receipt = lower(hex(randomblob(16)))
+                 WHERE sequence IN
+                   (SELECT sequence FROM messages WHERE visible_at <= ?1 ORDER BY visible_at, sequence LIMIT ?3)
+                 RETURNING id, body, receipt, receive_count",
+            )
             .bind(now_ms)
-            .bind(self.settings.receive_limit)
-            .execute(&mut *transaction)
+            .bind(now_ms + milliseconds(self.settings.visibility_timeout))
+            .bind(i64::try_from(max).unwrap_or(i64::MAX))
+            .fetch_all(&mut *transaction)
             .await
             .map_err(failed)?;
-        let rows: Vec<(String, String, String, u32)> = sqlx::query_as(
-            "UPDATE messages
-             SET visible_at = ?2, receive_count = receive_count + 1, receipt = lower(hex(randomblob(16)))
-             WHERE sequence IN
-               (SELECT sequence FROM messages WHERE visible_at <= ?1 ORDER BY visible_at, sequence LIMIT ?3)
-             RETURNING id, body, receipt, receive_count",
-        )
-        .bind(now_ms)
-        .bind(now_ms + milliseconds(self.settings.visibility_timeout))
-        .bind(i64::try_from(max).unwrap_or(i64::MAX))
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(failed)?;
+            if rows.is_empty() {
+                break;
+            }
+            for (id, body, receipt, receive_count) in rows {
+                if receive_count > self.settings.receive_limit {
+                    // This time it is handed out to nobody.
+                    let why = (CAUSE_RECEIVE_LIMIT, receive_count - 1);
+                    give_up(&mut transaction, &id, &receipt, why, now_ms).await.map_err(failed)?;
+                } else {
+                    messages.push(Message { id, body, receipt, receive_count });
+                }
+            }
+        }
         transaction.commit().await.map_err(failed)?;
-        Ok(rows
-            .into_iter()
-            .map(|(id, body, receipt, receive_count)| Message { id, body, receipt, receive_count })
-            .collect())
+        Ok(messages)
     }
 
     /// How long until a message in flight becomes visible again, at least one millisecond.
@@ -222,21 +220,42 @@ impl Embedded {
         Ok(not_deleted)
     }
 
+    pub(super) fn visibility_timeout(&self) -> Duration {
+        self.settings.visibility_timeout
+    }
+
+    pub(super) async fn keep(&self, messages: &[Message], now: Timestamp) -> Result<(), QueueError> {
+        let until = now.as_millisecond() + milliseconds(self.settings.visibility_timeout);
+        let longer = "UPDATE messages SET visible_at = ?3 WHERE id = ?1 AND receipt = ?2 AND visible_at < ?3";
+        self.set_visible_at(messages, longer, until, "keep messages of").await
+    }
+
     pub(super) async fn release(&self, messages: &[Message], now: Timestamp) -> Result<(), QueueError> {
-        let failed = |source| self.failed("give back to", source);
-        let mut transaction = self.begin("give back to").await?;
+        let shorter = "UPDATE messages SET visible_at = ?3 WHERE id = ?1 AND receipt = ?2 AND visible_at > ?3";
+        self.set_visible_at(messages, shorter, now.as_millisecond(), "give back to").await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+
+    async fn set_visible_at(
+        &self,
+        messages: &[Message],
+        update: &'static str,
+        visible_at: i64,
+        doing: &'static str,
+    ) -> Result<(), QueueError> {
+        let failed = |source| self.failed(doing, source);
+        let mut transaction = self.begin(doing).await?;
         for message in messages {
-            sqlx::query("UPDATE messages SET visible_at = ?3 WHERE id = ?1 AND receipt = ?2 AND visible_at > ?3")
+            sqlx::query(update)
                 .bind(&message.id)
                 .bind(&message.receipt)
-                .bind(now.as_millisecond())
+                .bind(visible_at)
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed)?;
         }
-        transaction.commit().await.map_err(failed)?;
-        self.sent.notify_one();
-        Ok(())
+        transaction.commit().await.map_err(failed)
     }
 
     pub(super) async fn move_to_dead_letters(
@@ -247,21 +266,8 @@ impl Embedded {
     ) -> Result<(), QueueError> {
         let failed = |source| self.failed("move a dead letter in", source);
         let mut transaction = self.begin("move a dead letter in").await?;
-        sqlx::query(
-            "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at, receive_count)
-             SELECT id, body, ?3, sent_at, ?4, receive_count FROM messages WHERE id = ?1 AND receipt = ?2",
-        )
-        .bind(&message.id)
-        .bind(&message.receipt)
-        .bind(cause)
-        .bind(now.as_millisecond())
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        sqlx::query("DELETE FROM messages WHERE id = ? AND receipt = ?")
-            .bind(&message.id)
-            .bind(&message.receipt)
-            .execute(&mut *transaction)
+        let moved_ms = now.as_millisecond();
+        give_up(&mut transaction, &message.id, &message.receipt, (cause, message.receive_count), moved_ms)
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)
@@ -310,6 +316,30 @@ impl Embedded {
     pub(super) fn failed(&self, doing: &'static str, source: sqlx::Error) -> QueueError {
         QueueError::File { file: self.file.clone(), doing, source }
     }
+}
+
+/// Moves a message to the dead letters, unless it was received again since.
+async fn give_up(
+    transaction: &mut Transaction<'static, Sqlite>,
+    id: &str,
+    receipt: &str,
+    (cause, received): (&str, u32),
+    moved_ms: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO dead_letters (id, body, cause, sent_at, moved_at, receive_count)
+         SELECT id, body, ?3, sent_at, ?4, ?5 FROM messages WHERE id = ?1 AND receipt = ?2",
+    )
+    .bind(id)
+    .bind(receipt)
+    .bind(cause)
+    .bind(moved_ms)
+    .bind(received)
+    .execute(&mut **transaction)
+    .await?;
+    let deleted = sqlx::query("DELETE FROM messages WHERE id = ? AND receipt = ?").bind(id).bind(receipt);
+    deleted.execute(&mut **transaction).await?;
+    Ok(())
 }
 
 fn milliseconds(duration: Duration) -> i64 {

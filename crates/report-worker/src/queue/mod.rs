@@ -110,6 +110,49 @@ impl Queue {
         }
     }
 
+    /// Receives what is there without waiting: as much as `receives` receives can hand out. SQS is asked that often at
+    /// once, and says of a queue with few messages now and then that it is empty.
+    ///
+    /// # Errors
+    ///
+    /// The queue failing in each of them. What was handed out all the same comes back after its visibility timeout.
+    pub async fn receive_at_once(&self, receives: usize, now: Timestamp) -> Result<Vec<Message>, QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.receive(MAX_MESSAGES * receives.max(1), Duration::ZERO, now).await,
+            Self::Sqs(queue) => queue.receive_at_once(receives.max(1)).await,
+        }
+    }
+
+    /// How long a receive has to wait so that no message means an empty queue. SQS asks all of its machines only for a
+    /// receive that may wait (Amazon SQS, "short and long polling").
+    pub fn wait_to_be_sure(&self) -> Duration {
+        match self {
+            Self::Embedded(_) => Duration::ZERO,
+            Self::Sqs(_) => Duration::from_secs(1),
+        }
+    }
+
+    /// How long a received message stays invisible to others.
+    pub fn visibility_timeout(&self) -> Duration {
+        match self {
+            Self::Embedded(queue) => queue.visibility_timeout(),
+            Self::Sqs(_) => sqs::VISIBILITY_TIMEOUT,
+        }
+    }
+
+    /// Keeps messages invisible for a whole visibility timeout from `now` on. One that was received again since, or is gone,
+    /// is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// The queue failing.
+    pub async fn keep(&self, messages: &[Message], now: Timestamp) -> Result<(), QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.keep(messages, now).await,
+            Self::Sqs(queue) => queue.keep(messages).await,
+        }
+    }
+
     /// Deletes messages by the receipts they came with and says which were not deleted. A message that is already gone
     /// counts as deleted.
     ///

@@ -14,6 +14,7 @@ use aws_sdk_sqs::types::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 
 use super::{
     CAUSE_RECEIVE_LIMIT, DeadLetter, Depth, MAX_MESSAGE_BYTES, MAX_MESSAGES, Message, NotDeleted, QueueError,
@@ -28,6 +29,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Three attempts, with the pauses between them.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a received message stays invisible to others, whatever the queue's own setting is.
+pub(super) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A client of two SQS queues.
 #[derive(Clone, Debug)]
@@ -71,12 +74,32 @@ impl Sqs {
             .receive_message()
             .queue_url(&self.queue_url)
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX))
-            .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(VISIBILITY_TIMEOUT))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await
             .map_err(|error| failed("receive from", &self.queue_url, error))?;
         Ok(received.messages.unwrap_or_default().into_iter().map(read_message).collect())
+    }
+
+    pub(super) async fn receive_at_once(&self, receives: usize) -> Result<Vec<Message>, QueueError> {
+        let mut running = JoinSet::new();
+        for _ in 0..receives {
+            let queue = self.clone();
+            running.spawn(async move { queue.receive(MAX_MESSAGES, Duration::ZERO).await });
+        }
+        let (mut messages, mut first_error) = (Vec::new(), None);
+        for received in running.join_all().await {
+            match received {
+                Ok(received) => messages.extend(received),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        match first_error {
+            Some(error) if messages.is_empty() => Err(error),
+            _ => Ok(messages),
+        }
     }
 
     pub(super) async fn delete(&self, messages: &[Message]) -> Result<Vec<NotDeleted>, QueueError> {
@@ -106,10 +129,31 @@ impl Sqs {
     }
 
     pub(super) async fn release(&self, messages: &[Message]) -> Result<(), QueueError> {
+        let not_given_back = self.set_visibility(messages, Duration::ZERO, "give back to").await?;
+        if not_given_back > 0 {
+            tracing::warn!(count = not_given_back, "messages come back only when their visibility timeout ends");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn keep(&self, messages: &[Message]) -> Result<(), QueueError> {
+        let not_kept = self.set_visibility(messages, VISIBILITY_TIMEOUT, "keep messages of").await?;
+        tracing::debug!(messages = messages.len(), not_kept, "messages in hand stay invisible");
+        Ok(())
+    }
+
+    /// Sets how long messages stay invisible from now on. Tells for how many it could not.
+    async fn set_visibility(
+        &self,
+        messages: &[Message],
+        timeout: Duration,
+        doing: &'static str,
+    ) -> Result<usize, QueueError> {
+        let mut failures = 0;
         for batch in messages.chunks(MAX_MESSAGES) {
             let entries = batch.iter().enumerate().map(|(index, message)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
-                let entry = entry.receipt_handle(&message.receipt).visibility_timeout(0);
+                let entry = entry.receipt_handle(&message.receipt).visibility_timeout(seconds(timeout));
                 entry.build().expect("id and receipt are set")
             });
             let answer = self
@@ -119,16 +163,10 @@ impl Sqs {
                 .set_entries(Some(entries.collect()))
                 .send()
                 .await
-                .map_err(|error| failed("give back to", &self.queue_url, error))?;
-            if let Some(first) = answer.failed.first() {
-                tracing::warn!(
-                    count = answer.failed.len(),
-                    code = first.code,
-                    "messages come back only when their visibility timeout ends"
-                );
-            }
+                .map_err(|error| failed(doing, &self.queue_url, error))?;
+            failures += answer.failed.len();
         }
-        Ok(())
+        Ok(failures)
     }
 
     pub(super) async fn move_to_dead_letters(&self, message: &Message, cause: &str) -> Result<(), QueueError> {
@@ -189,6 +227,10 @@ impl Sqs {
             .map_err(|error| failed("receive from", &self.dead_letter_queue_url, error))?;
         Ok(received.messages.unwrap_or_default().into_iter().map(read_dead_letter).collect())
     }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
 fn read_message(message: aws_sdk_sqs::types::Message) -> Message {

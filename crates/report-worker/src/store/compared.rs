@@ -93,7 +93,7 @@ impl Store {
             }
             query.execute(&mut *transaction).await?;
         }
-        due::Asked::of(ask_for).store(&mut transaction, now).await?;
+        due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
         write_fact(&mut transaction, progress.0, &to_json(progress.1)).await?;
         Ok(transaction.commit().await?)
     }

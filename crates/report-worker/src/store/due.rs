@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::Transaction;
+use sqlx::{AssertSqlSafe, Transaction};
 
-use super::{Db, Store, StoreError, retried, time};
+use super::rows::{parts, statement};
+use super::{Db, Engine, Store, StoreError, retried, time};
 use crate::domain::record::{Kind, RecordKey};
 
 /// A record that is due.
@@ -41,38 +42,24 @@ impl Asked {
     pub(super) async fn store(
         self,
         transaction: &mut Transaction<'static, Db>,
+        engine: Engine,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let now = now.as_millisecond();
-        for (record, wanted_as_of) in self.0 {
-            let wanted = wanted_as_of.map(Timestamp::as_millisecond);
-            let updated = sqlx::query(
-                "UPDATE due SET generation = generation + 1, readings = 0, first_read_at = NULL, next_at = ?, \
-                 wanted_as_of = CASE WHEN wanted_as_of IS NULL OR wanted_as_of < ? THEN ? ELSE wanted_as_of END \
-                 WHERE portal_id = ? AND kind = ? AND record_id = ?",
-            )
-            .bind(now)
-            .bind(wanted)
-            .bind(wanted)
-            .bind(record.portal_id)
-            .bind(record.kind.as_str())
-            .bind(record.id)
-            .execute(&mut **transaction)
-            .await?
-            .rows_affected();
-            if updated == 0 {
-                sqlx::query(
-                    "INSERT INTO due (portal_id, kind, record_id, generation, wanted_as_of, readings, next_at) \
-                     VALUES (?, ?, ?, 1, ?, 0, ?)",
-                )
-                .bind(record.portal_id)
-                .bind(record.kind.as_str())
-                .bind(record.id)
-                .bind(wanted)
-                .bind(now)
-                .execute(&mut **transaction)
-                .await?;
+        let before =
+            "INSERT INTO due (portal_id, kind, record_id, generation, wanted_as_of, readings, next_at) VALUES ";
+        let asked: Vec<_> = self.0.into_iter().collect();
+        for part in parts(&asked) {
+            let sql = statement(part, before, "(?, ?, ?, 1, ?, 0, ?)", ", ", engine.if_asked_for_before());
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (record, wanted_as_of) in part {
+                query = query
+                    .bind(record.portal_id)
+                    .bind(record.kind.as_str())
+                    .bind(record.id)
+                    .bind(wanted_as_of.map(Timestamp::as_millisecond))
+                    .bind(now.as_millisecond());
             }
+            query.execute(&mut **transaction).await?;
         }
         Ok(())
     }

@@ -15,11 +15,12 @@ mod facts;
 mod mails;
 mod records;
 mod reports;
+mod rows;
 mod status;
 
 pub use books::{Books, BooksError, MySqlUrl};
 pub use compared::Standing;
-pub use deliveries::{DeliveredEvent, Delivery, SetAside, TakenIn};
+pub use deliveries::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, TakenIn};
 pub use due::Due;
 pub use mails::{MailState, OutgoingMail, RecipientState, WaitingMail};
 pub use records::{NewChange, Outcome, RecordState, StoredRecord};
@@ -72,6 +73,34 @@ impl Engine {
             Self::MySql => "START TRANSACTION",
         }
     }
+
+    /// Adds rows, but for those that are there already; `rows_affected` counts what was added. MySQL's words would also cut
+    /// what does not fit, so only for tables in which everything fits.
+    fn insert_new(self) -> &'static str {
+        match self {
+            Self::Sqlite => "INSERT OR IGNORE INTO",
+            Self::MySql => "INSERT IGNORE INTO",
+        }
+    }
+
+    /// What becomes of a due record that has a row: another asking, which wants no less than the one before.
+    fn if_asked_for_before(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                " ON CONFLICT (portal_id, kind, record_id) DO UPDATE SET \
+                 generation = due.generation + 1, readings = 0, first_read_at = NULL, next_at = excluded.next_at, \
+                 wanted_as_of = CASE WHEN due.wanted_as_of IS NULL OR due.wanted_as_of < excluded.wanted_as_of \
+                 THEN excluded.wanted_as_of ELSE due.wanted_as_of END"
+            }
+            // MariaDB has no other word than VALUES for the row that could not be inserted.
+            Self::MySql => {
+                " ON DUPLICATE KEY UPDATE \
+                 generation = generation + 1, readings = 0, first_read_at = NULL, next_at = VALUES(next_at), \
+                 wanted_as_of = CASE WHEN wanted_as_of IS NULL OR wanted_as_of < VALUES(wanted_as_of) \
+                 THEN VALUES(wanted_as_of) ELSE wanted_as_of END"
+            }
+        }
+    }
 }
 
 /// Why the books could not be read or written.
@@ -113,6 +142,9 @@ pub enum StoreError {
     /// The tables could not be brought up to date.
     #[error("the books cannot be brought to the layout of this version; was a newer version here?")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Another worker has taken in the same delivery meanwhile; the next look finds it.
+    #[error("another worker is taking in the same delivery")]
+    Overtaken,
     /// A statement failed.
     #[error("the books cannot be read or written")]
     Database(#[from] sqlx::Error),
@@ -147,7 +179,7 @@ impl StoreError {
     /// Whether another transaction was in the way, so that the same one may succeed now. A key that has come in between
     /// the look and the writing is one too: the next look finds it.
     fn is_collision(&self) -> bool {
-        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        let Self::Database(sqlx::Error::Database(error)) = self else { return matches!(self, Self::Overtaken) };
         let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
         error.is_unique_violation() || number.is_some_and(|number| COLLISIONS.contains(&number))
     }

@@ -134,7 +134,7 @@ impl Store {
             }
             due::clear(&mut transaction, &outcome.due).await?;
         }
-        due::Asked::of(ask_for).store(&mut transaction, now).await?;
+        due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
         transaction.commit().await?;
         Ok(new_changes)
     }
@@ -159,7 +159,7 @@ impl Store {
                     write_open_invoice(&mut transaction, stored.key, *open_until).await?;
                 }
             }
-            due::Asked::of(ask_for).store(&mut transaction, now).await?;
+            due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
             write_fact(&mut transaction, fact, value).await?;
             Ok(transaction.commit().await?)
         })

@@ -9,8 +9,8 @@ use report_worker::domain::changes::{self, Change, Rules};
 use report_worker::domain::position::Position;
 use report_worker::domain::record::{HistoryEntry, Kind, Record, RecordKey};
 use report_worker::store::{
-    Books, DeliveredEvent, Delivery, Due, Engine, MailState, NewChange, NewReport, Outcome, OutgoingMail, RecordState,
-    SetAside, Store, StoredRecord, TakenIn,
+    Books, DeliveredEvent, Delivery, Digest, Due, Engine, MailState, NewChange, NewReport, Outcome, OutgoingMail,
+    RawBody, RecordState, SetAside, Store, StoredRecord, TakenIn,
 };
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -121,22 +121,30 @@ async fn facts(store: &Store) {
     assert_eq!(error, "the books hold an unreadable value in facts.value");
 }
 
+fn digest(name: &str) -> Digest {
+    let mut digest = Digest::default();
+    digest[..name.len()].copy_from_slice(name.as_bytes());
+    digest
+}
+
 pub(crate) fn event(key: &str, seconds: i64) -> DeliveredEvent {
     DeliveredEvent {
         portal_id: DEAL.portal_id,
-        dedupe_key: key.to_owned(),
+        dedupe_key: digest(key),
         member: 0,
-        subscription_type: "deal.propertyChange".to_owned(),
         occurred_at: at(seconds),
         records: vec![DEAL],
         wanted_as_of: Some(at(seconds)),
     }
 }
 
-pub(crate) fn delivery(id: &str, events: Vec<DeliveredEvent>) -> Delivery {
-    let (signature_version, body) = ("v3".to_owned(), b"[\xff\x00]".to_vec());
+pub(crate) fn delivery(id: &str, mut events: Vec<DeliveredEvent>) -> Delivery {
+    for (member, event) in events.iter_mut().enumerate() {
+        event.member = member;
+    }
+    let (signature_version, body) = ("v3".to_owned(), RawBody::Plain(b"[\xff\x00]".to_vec()));
     let set_aside = vec![SetAside { member: 9, cause: "null is no event".to_owned(), raw: "null".to_owned() }];
-    Delivery { id: id.to_owned(), received_at: at(0), signature_version, correlation_id: None, body, events, set_aside }
+    Delivery { id: digest(id), received_at: at(0), signature_version, correlation_id: None, body, events, set_aside }
 }
 
 async fn due_now(store: &Store, seconds: i64) -> Vec<Due> {
@@ -145,7 +153,7 @@ async fn due_now(store: &Store, seconds: i64) -> Vec<Due> {
 
 async fn deliveries(store: &Store) {
     let first = delivery("first", vec![event("a", 5), event("b", 9), event("c", 7)]);
-    let taken = store.take_in(&first, at(10)).await.unwrap();
+    let taken = store.take_in(std::slice::from_ref(&first), at(10)).await.unwrap();
     assert_eq!(taken, TakenIn { new_events: 3, repeated_events: 0, set_aside: 1 });
     let wanted = Due { record: DEAL, generation: 1, wanted_as_of: Some(at(9)), first_read_at: None, readings: 0 };
     assert_eq!(
@@ -155,15 +163,44 @@ async fn deliveries(store: &Store) {
     );
     assert_eq!(due_now(store, 9).await, []);
 
-    let taken = store.take_in(&first, at(11)).await.unwrap();
+    let taken = store.take_in(std::slice::from_ref(&first), at(11)).await.unwrap();
     assert_eq!(taken, TakenIn { new_events: 0, repeated_events: 3, set_aside: 0 });
-    let taken = store.take_in(&delivery("second", vec![event("b", 9)]), at(11)).await.unwrap();
+    let taken = store.take_in(&[delivery("second", vec![event("b", 9)])], at(11)).await.unwrap();
     assert_eq!(taken, TakenIn { new_events: 0, repeated_events: 1, set_aside: 1 });
     assert_eq!(due_now(store, 11).await, [wanted], "repeats ask for nothing");
     let taken = store.taken_in().await.unwrap();
     assert_eq!(taken, (2, TakenIn { new_events: 3, repeated_events: 0, set_aside: 2 }));
+    a_round(store).await;
     let of_another = store.due(1, Kind::Deal, at(99), 10).await.unwrap();
     assert_eq!((of_another, store.waiting(1).await.unwrap()), (vec![], (0, None)));
+}
+
+/// A round of deliveries is stored as a whole, and each event of it once: whoever came first.
+async fn a_round(store: &Store) {
+    let before = store.taken_in().await.unwrap();
+    let invoice = |number: i64| {
+        let records = vec![RecordKey { id: 1_000 + number, ..INVOICE }];
+        DeliveredEvent { records, ..event(&format!("round {number}"), number) }
+    };
+    let of = |id: &str, numbers: std::ops::Range<i64>| Delivery {
+        body: RawBody::Gzip(vec![7; 40]),
+        ..delivery(id, numbers.map(invoice).collect())
+    };
+    let round = [of("many", 0..300), of("more", 250..350), of("many", 0..300)];
+    let taken = store.take_in(&round, at(9)).await.unwrap();
+    assert_eq!(taken, TakenIn { new_events: 350, repeated_events: 350, set_aside: 2 });
+    assert_eq!(store.due(DEAL.portal_id, Kind::Invoice, at(9), 1_000).await.unwrap().len(), 350);
+    let taken = store.take_in(&[of("most", 100..400), of("more", 0..999)], at(10)).await.unwrap();
+    assert_eq!(taken, TakenIn { new_events: 50, repeated_events: 250 + 999, set_aside: 1 });
+    let due = store.due(DEAL.portal_id, Kind::Invoice, at(10), 1_000).await.unwrap();
+    assert!(due.len() == 400 && due.iter().all(|due| due.generation == 1), "repeats ask for nothing");
+    let (deliveries, taken) = store.taken_in().await.unwrap();
+    assert_eq!((deliveries - before.0, taken.new_events - before.1.new_events), (3, 400));
+    for due in due {
+        let closed = StoredRecord { key: due.record, state: RecordState::Gone, record: None, unsettled: false };
+        let outcome = Outcome { due, stored: closed, open_until: None, changes: vec![] };
+        store.settle(&[outcome], &[], at(10)).await.unwrap();
+    }
 }
 
 async fn generations(store: &Store) {
@@ -177,7 +214,7 @@ async fn generations(store: &Store) {
     assert_eq!((again.readings, again.first_read_at), (2, Some(at(12))));
 
     // An older event arrives during the reading: another asking, which wants no less than the first.
-    store.take_in(&delivery("third", vec![event("d", 1)]), at(25)).await.unwrap();
+    store.take_in(&[delivery("third", vec![event("d", 1)])], at(25)).await.unwrap();
     store.put_off(&again, Some(at(25)), at(90)).await.unwrap();
     settle(store, &again, record(9, "new", &[(1, "new")]), vec![], 25).await;
     let newer = due_now(store, 25).await.remove(0);
@@ -250,7 +287,7 @@ async fn changes_and_records(store: &Store) -> Record {
         ("deal.won", at(41), false)
     );
     assert!(store.pending("other").await.unwrap().is_empty());
-    store.take_in(&delivery("fourth", vec![event("e", 44)]), at(44)).await.unwrap();
+    store.take_in(&[delivery("fourth", vec![event("e", 44)])], at(44)).await.unwrap();
     assert!(store.pending("deals").await.unwrap()[0].record_due, "more may be coming");
 
     // The opening balance leaves alone what is there, and asks for what may have changed meanwhile.

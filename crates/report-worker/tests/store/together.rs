@@ -70,7 +70,7 @@ async fn what_many_take_in_at_once_is_there_once() {
                 // Half of the deliveries come to everybody, each time with an event of another one too.
                 let id = if number % 2 == 0 { format!("{number}") } else { format!("{number} of {worker}") };
                 let events = vec![event(&id, number), event(&format!("shared {number}"), number)];
-                new += store.take_in(&delivery(&id, events), at(number)).await.unwrap().new_events;
+                new += store.take_in(&[delivery(&id, events)], at(number)).await.unwrap().new_events;
                 store.set_fact("newest", &number).await.unwrap();
             }
             new

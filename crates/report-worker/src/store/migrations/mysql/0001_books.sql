@@ -7,28 +7,29 @@
 
 -- What the door accepted, as it came.
 CREATE TABLE IF NOT EXISTS deliveries (
-    id                VARCHAR(64)     NOT NULL PRIMARY KEY, -- digest of all that was received
+    id                BINARY(16)      NOT NULL PRIMARY KEY, -- of the digest of all that was received
     received_at       BIGINT          NOT NULL,
     taken_in_at       BIGINT          NOT NULL,
     signature_version LONGTEXT        NOT NULL,
     correlation_id    LONGTEXT,
+    body_encoding     VARCHAR(16)     NOT NULL,      -- plain, gzip
     body              LONGBLOB        NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- The events of the deliveries. HubSpot may send one twice; the key is made of its own fields.
+-- The events of the deliveries: of which kind and for which record stands in the delivery's body. HubSpot may send one
+-- twice; the key is made of its own fields. It begins with the time, so that what is new lies together, however much is old.
 CREATE TABLE IF NOT EXISTS events (
     portal_id         BIGINT          NOT NULL,
-    dedupe_key        VARCHAR(64)     NOT NULL,
-    delivery_id       VARCHAR(64)     NOT NULL,
-    member            BIGINT          NOT NULL,      -- position in the body, from 0
-    subscription_type LONGTEXT        NOT NULL,
     occurred_at       BIGINT          NOT NULL,
-    PRIMARY KEY (portal_id, dedupe_key)
+    dedupe_key        BINARY(16)      NOT NULL,
+    delivery_id       BINARY(16)      NOT NULL,      -- where it came first
+    member            BIGINT          NOT NULL,      -- position in the body, from 0
+    PRIMARY KEY (portal_id, occurred_at, dedupe_key)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What was delivered and not acted on, with the cause.
 CREATE TABLE IF NOT EXISTS set_aside (
-    delivery_id VARCHAR(64)     NOT NULL,
+    delivery_id BINARY(16)      NOT NULL,
     member      BIGINT          NOT NULL,
     cause       LONGTEXT        NOT NULL,
     raw         LONGTEXT        NOT NULL,

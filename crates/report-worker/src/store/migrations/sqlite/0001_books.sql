@@ -2,28 +2,30 @@
 
 -- What the door accepted, as it came.
 CREATE TABLE deliveries (
-    id                TEXT    NOT NULL PRIMARY KEY,  -- digest of all that was received
+    id                BLOB    NOT NULL PRIMARY KEY,  -- 16 bytes of the digest of all that was received
     received_at       INTEGER NOT NULL,
     taken_in_at       INTEGER NOT NULL,
     signature_version TEXT    NOT NULL,
     correlation_id    TEXT,
+    body_encoding     TEXT    NOT NULL,              -- plain, gzip
     body              BLOB    NOT NULL
 );
 
--- The events of the deliveries. HubSpot may send one twice; the key is made of its own fields.
+-- The events of the deliveries: of which kind and for which record stands in the delivery's body. HubSpot may send one
+-- twice; the key is made of its own fields. It begins with the time, so that what is new lies together, however much is old.
+-- The keys outlive the deliveries: that is why no foreign key is here.
 CREATE TABLE events (
     portal_id         INTEGER NOT NULL,
-    dedupe_key        TEXT    NOT NULL,
-    delivery_id       TEXT    NOT NULL REFERENCES deliveries (id),
-    member            INTEGER NOT NULL,              -- position in the body, from 0
-    subscription_type TEXT    NOT NULL,
     occurred_at       INTEGER NOT NULL,
-    PRIMARY KEY (portal_id, dedupe_key)
-);
+    dedupe_key        BLOB    NOT NULL,              -- 16 bytes
+    delivery_id       BLOB    NOT NULL,              -- where it came first
+    member            INTEGER NOT NULL,              -- position in the body, from 0
+    PRIMARY KEY (portal_id, occurred_at, dedupe_key)
+) WITHOUT ROWID;
 
 -- What was delivered and not acted on, with the cause.
 CREATE TABLE set_aside (
-    delivery_id TEXT    NOT NULL REFERENCES deliveries (id),
+    delivery_id BLOB    NOT NULL REFERENCES deliveries (id),
     member      INTEGER NOT NULL,
     cause       TEXT    NOT NULL,
     raw         TEXT    NOT NULL,
