@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::path::Path;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hubspot_simulator::Kind;
 use report_worker::store::Store;
@@ -123,8 +123,10 @@ async fn visible_at(folder: &Path) -> i64 {
 
 /// Lets a cycle go on until something can be seen, and not to its end.
 async fn run_until(cycle: &mut (impl Future<Output: std::fmt::Debug> + Unpin), seen: impl AsyncFn() -> bool) {
+    let started = Instant::now();
     let mut look = Box::pin(async {
         while !seen().await {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is never seen");
             tokio::task::yield_now().await;
         }
     });

@@ -50,15 +50,7 @@ pub(super) async fn keep_working(
     let stop = stopped()?;
     tokio::pin!(stop);
     loop {
-        let cycle = cycle::run_when_due(app, clock());
-        tokio::pin!(cycle);
-        let (summary, ended) = tokio::select! {
-            summary = &mut cycle => (summary, false),
-            () = &mut stop => {
-                app.stop();
-                (cycle.await, true)
-            }
-        };
+        let (summary, ended) = to_its_end(app, cycle::run_when_due(app, clock()), &mut stop).await;
         watch.cycle_finished(app, &summary, clock()).await;
         if ended {
             break;
@@ -70,6 +62,22 @@ pub(super) async fn keep_working(
     }
     watch.end();
     Ok(())
+}
+
+/// Runs a cycle; one that is asked to end does so within seconds. Tells what it did, and whether it was asked.
+pub(super) async fn to_its_end(
+    app: &App,
+    cycle: impl Future<Output = Summary>,
+    stop: &mut (impl Future<Output = ()> + Unpin),
+) -> (Summary, bool) {
+    tokio::pin!(cycle);
+    tokio::select! {
+        summary = &mut cycle => (summary, false),
+        () = stop => {
+            app.stop();
+            (cycle.await, true)
+        }
+    }
 }
 
 /// Until the next tick, or until something is due before it.

@@ -35,7 +35,9 @@ pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Ti
         tracing::info!("ended as asked; nothing was left half done");
         return Ok(ExitCode::SUCCESS);
     }
-    let summary = cycle::run_once(&app, clock()).await;
+    let stop = work::stopped()?;
+    tokio::pin!(stop);
+    let (summary, _) = work::to_its_end(&app, cycle::run_once(&app, clock()), &mut stop).await;
     watch::log(&summary);
     if args.json {
         print(&serde_json::to_string(&summary)?)?;
