@@ -17,6 +17,10 @@ use crate::store::{Due, NewChange, Outcome, RecordState, StoreError, StoredRecor
 /// used to the full; more of them cost memory.
 const AT_ONCE: u32 = 5_000;
 
+/// For how long records are read by this worker alone. One that is killed leaves them for so long; 5,000 records take half
+/// a minute at the limit of the smallest account.
+const CLAIM: SignedDuration = SignedDuration::from_mins(3);
+
 /// After which time a reading that was too old is repeated; the last one holds for all further ones.
 const SETTLING: [SignedDuration; 3] =
     [SignedDuration::from_secs(2), SignedDuration::from_secs(10), SignedDuration::from_secs(60)];
@@ -43,7 +47,7 @@ pub(super) async fn enrich(app: &App, books: &Books, now: Timestamp, summary: &m
     }
     for kind in Kind::ALL {
         loop {
-            let due = app.store.due(books.account.portal_id, kind, now, AT_ONCE).await?;
+            let due = app.store.claim_due(books.account.portal_id, kind, now, now + CLAIM, AT_ONCE).await?;
             if due.is_empty() || !read(app, books, kind, &due, now, summary).await? {
                 break;
             }
@@ -65,18 +69,20 @@ async fn read(
     summary: &mut Summary,
 ) -> Result<bool, StoreError> {
     let ids: Vec<i64> = due.iter().map(|due| due.record.id).collect();
-    let due: BTreeMap<i64, &Due> = due.iter().map(|due| (due.record.id, due)).collect();
+    let mut due: BTreeMap<i64, &Due> = due.iter().map(|due| (due.record.id, due)).collect();
     let mut readings = app.crm.read_many(kind, books.account.portal_id, &ids, now);
     let (mut complete, mut told) = (true, false);
     loop {
-        let Some(next) = app.stop.or(Duration::ZERO, readings.next()).await else { return Ok(false) };
-        let Some((ids, reading)) = next else { break };
+        let next = app.stop.or(Duration::ZERO, readings.next()).await;
+        complete &= next.is_some();
+        let Some((ids, reading)) = next.flatten() else { break };
         let error = match reading {
             Ok(reading) => {
-                let due: Vec<&Due> = ids.iter().filter_map(|id| due.get(id).copied()).collect();
-                let answered = reading.answers.len() + reading.failed.len();
+                let answered = |id: &i64| reading.answers.contains_key(id) || reading.failed.contains_key(id);
+                let (answered, others): (Vec<i64>, Vec<i64>) = ids.into_iter().partition(answered);
                 // Records without an answer are still due; asking for them again and again in one cycle would never end.
-                complete &= answered == due.len();
+                complete &= others.is_empty();
+                let due: Vec<&Due> = answered.iter().filter_map(|id| due.remove(id)).collect();
                 settle(app, books, &due, reading, now, summary).await?
             }
             Err(error) => Some(error),
@@ -88,6 +94,8 @@ async fn read(
             (complete, told) = (false, true);
         }
     }
+    let unread: Vec<Due> = due.into_values().cloned().collect();
+    app.store.give_back(&unread, now).await?;
     Ok(complete)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, Transaction};
+use sqlx::{AssertSqlSafe, Executor, Transaction};
 
 use super::rows::{parts, statement};
 use super::{Db, Engine, Store, StoreError, retried, time};
@@ -86,28 +86,49 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn due(&self, portal_id: i64, of: Kind, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-        type Row = (i64, i64, Option<i64>, Option<i64>, i64);
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT record_id, generation, wanted_as_of, first_read_at, readings FROM due \
-             WHERE portal_id = ? AND kind = ? AND next_at <= ? ORDER BY next_at, record_id LIMIT ?",
-        )
-        .bind(portal_id)
-        .bind(of.as_str())
-        .bind(now.as_millisecond())
-        .bind(i64::from(limit))
-        .fetch_all(self.pool())
-        .await?;
-        rows.into_iter()
-            .map(|(id, generation, wanted_as_of, first_read_at, readings)| {
-                Ok(Due {
-                    record: RecordKey { portal_id, kind: of, id },
-                    generation,
-                    wanted_as_of: wanted_as_of.map(|ms| time(ms, "due", "wanted_as_of")).transpose()?,
-                    first_read_at: first_read_at.map(|ms| time(ms, "due", "first_read_at")).transpose()?,
-                    readings: u32::try_from(readings).unwrap_or(u32::MAX),
-                })
-            })
-            .collect()
+        select(self.pool(), (portal_id, of), now, limit, "").await
+    }
+
+    /// The same, for this worker alone: until `until` nobody else is given them. A worker that is killed leaves no other
+    /// trace than that. SQLite serves one worker, which needs no claim.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read or written.
+    pub async fn claim_due(
+        &self,
+        portal_id: i64,
+        of: Kind,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Due>, StoreError> {
+        if self.engine == Engine::Sqlite {
+            return self.due(portal_id, of, now, limit).await;
+        }
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            let due = select(&mut *transaction, (portal_id, of), now, limit, self.engine.for_update()).await?;
+            move_to(&mut transaction, &due, until).await?;
+            transaction.commit().await?;
+            Ok(due)
+        })
+        .await
+    }
+
+    /// Gives back what was claimed and not read.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn give_back(&self, claimed: &[Due], now: Timestamp) -> Result<(), StoreError> {
+        if self.engine == Engine::Sqlite || claimed.is_empty() {
+            return Ok(());
+        }
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            move_to(&mut transaction, claimed, now).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
     }
 
     /// Puts off a record that was read and not settled, or could not be read. A newer asking is left as it is.
@@ -147,4 +168,50 @@ impl Store {
                 .await?;
         Ok((count.unsigned_abs(), next.map(|ms| time(ms, "due", "next_at")).transpose()?))
     }
+}
+
+async fn select(
+    from: impl Executor<'_, Database = Db>,
+    (portal_id, of): (i64, Kind),
+    now: Timestamp,
+    limit: u32,
+    lock: &str,
+) -> Result<Vec<Due>, StoreError> {
+    type Row = (i64, i64, Option<i64>, Option<i64>, i64);
+    let sql = format!(
+        "SELECT record_id, generation, wanted_as_of, first_read_at, readings FROM due \
+         WHERE portal_id = ? AND kind = ? AND next_at <= ? ORDER BY next_at, record_id LIMIT ?{lock}"
+    );
+    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(portal_id)
+        .bind(of.as_str())
+        .bind(now.as_millisecond())
+        .bind(i64::from(limit))
+        .fetch_all(from)
+        .await?;
+    rows.into_iter()
+        .map(|(id, generation, wanted_as_of, first_read_at, readings)| {
+            Ok(Due {
+                record: RecordKey { portal_id, kind: of, id },
+                generation,
+                wanted_as_of: wanted_as_of.map(|ms| time(ms, "due", "wanted_as_of")).transpose()?,
+                first_read_at: first_read_at.map(|ms| time(ms, "due", "first_read_at")).transpose()?,
+                readings: u32::try_from(readings).unwrap_or(u32::MAX),
+            })
+        })
+        .collect()
+}
+
+/// Makes records due at another instant, but for those that were asked for again or are settled.
+async fn move_to(transaction: &mut Transaction<'static, Db>, due: &[Due], at: Timestamp) -> Result<(), StoreError> {
+    for part in parts(due) {
+        let one = "(portal_id = ? AND kind = ? AND record_id = ? AND generation = ?)";
+        let sql = statement(part, "UPDATE due SET next_at = ? WHERE next_at IS NOT NULL AND (", one, " OR ", ")");
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(at.as_millisecond());
+        for Due { record, generation, .. } in part {
+            query = query.bind(record.portal_id).bind(record.kind.as_str()).bind(record.id).bind(*generation);
+        }
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
 }

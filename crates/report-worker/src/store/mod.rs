@@ -74,6 +74,14 @@ impl Engine {
         }
     }
 
+    /// Locks the rows that a transaction reads to write them, and leaves out those that another one is writing.
+    fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::MySql => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// Adds rows, but for those that are there already; `rows_affected` counts what was added. MySQL's words would also cut
     /// what does not fit, so only for tables in which everything fits.
     fn insert_new(self) -> &'static str {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use report_worker::domain::record::Kind;
-use report_worker::store::{Books, NewReport, Store};
+use report_worker::domain::record::{Kind, RecordKey};
+use report_worker::store::{Books, DeliveredEvent, NewReport, Store};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use tokio::task::JoinSet;
@@ -82,6 +82,37 @@ async fn what_many_take_in_at_once_is_there_once() {
     assert_eq!((deliveries, taken.new_events, new), (10 + 50, 20 + 10 + 50, 20 + 10 + 50));
     let due = store.due(4242, Kind::Deal, at(99), 10).await.unwrap();
     assert_eq!((due.len(), due[0].wanted_as_of), (1, Some(at(19))), "all of them ask for one record");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_due_record_is_read_by_one_worker_until_its_claim_is_over() {
+    let books = mysql::database().await;
+    let store = Store::open(&books).await.unwrap();
+    let events = (0..300).map(|number| {
+        let record = RecordKey { portal_id: 4242, kind: Kind::Deal, id: 1_000 + number };
+        DeliveredEvent { records: vec![record], ..event(&format!("{number}"), 1) }
+    });
+    store.take_in(&[delivery("all", events.collect())], at(1)).await.unwrap();
+    let mut workers = JoinSet::new();
+    for _ in 0..5 {
+        let store = Store::open(&books).await.unwrap();
+        workers.spawn(async move { store.claim_due(4242, Kind::Deal, at(2), at(60), 100).await.unwrap() });
+    }
+    let claimed: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
+    let ids: BTreeSet<i64> = claimed.iter().map(|due| due.record.id).collect();
+    assert_eq!((claimed.len(), ids.len()), (300, 300));
+    let claim = async |seconds| store.claim_due(4242, Kind::Deal, at(seconds), at(99), 999).await.unwrap();
+    assert_eq!(claim(59).await, []);
+
+    // Another event asks for one of them, one is given back, one is settled; the others' worker was killed.
+    let again = DeliveredEvent { records: vec![claimed[0].record], ..event("again", 3) };
+    store.take_in(&[delivery("again", vec![again])], at(4)).await.unwrap();
+    store.give_back(&claimed[..2], at(5)).await.unwrap();
+    store.put_off(&claimed[2], Some(at(5)), at(5_000)).await.unwrap();
+    let (asked, given_back) = (claimed[0].record, claimed[1].record);
+    let now: BTreeSet<RecordKey> = claim(6).await.iter().map(|due| due.record).collect();
+    assert_eq!(now, [asked, given_back].into());
+    assert_eq!(claim(60).await.len(), 297);
 }
 
 #[tokio::test]
