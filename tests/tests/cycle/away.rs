@@ -93,7 +93,8 @@ async fn without_the_store_messages_stay_in_the_queue_and_are_not_received_over_
     for amount in ["1", "2"] {
         world.create(Kind::Deal, &[("amount", amount), ("dealstage", "closedwon")]).await;
     }
-    // What every cycle writes first.
+    // A delivery, and what says that the books can be written.
+    fill_disk(&world, "INSERT ON deliveries", "TRUE").await;
     fill_disk(&world, "UPDATE ON facts", "TRUE").await;
     for _ in 0..30 {
         let summary = world.cycle_after(60).await;
