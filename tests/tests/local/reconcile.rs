@@ -40,6 +40,8 @@ async fn what_differs_is_listed_with_exit_code_3_and_repaired_when_asked() {
     let result: Value = serde_json::from_str(&repaired.stdout).expect("JSON");
     assert_eq!(result["found"][1], json!({ "kind": "invoice", "id": missing, "difference": "missing" }));
     assert_eq!((&result["result"]["found"], &result["result"]["repaired"]), (&json!(2), &json!(true)));
+    // A worker that rests looks into the books when the queue brings something.
+    assert_eq!(local.post("[]").await, 200);
     local
         .until("the worker has read them", async || {
             local.books("SELECT count(*) FROM due WHERE next_at IS NOT NULL").await == 0

@@ -85,7 +85,10 @@ fn told(result: &Reconciled, found: &[(RecordKey, String)]) -> String {
     let Reconciled { listed, found, began_at, .. } = result;
     lines.push(match (*found, result.repaired) {
         (0, _) => format!("{listed} records compared with HubSpot as of {began_at}: the books agree"),
-        (_, true) => format!("{listed} records compared with HubSpot as of {began_at}: {found} differed and are read again"),
+        (_, true) => format!(
+            "{listed} records compared with HubSpot as of {began_at}: {found} differed and are read again, with the \
+             worker's next delivery or within the hour"
+        ),
         (_, false) => format!(
             "{listed} records compared with HubSpot as of {began_at}: {found} differ; `reconcile --repair` has them read again"
         ),
