@@ -75,8 +75,8 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
     let mut figures = Figures::default();
 
     let account = Settings { limits: without_limits(), ..Settings::default() };
-    let (simulator, deals) = simulated(&account, RECORDS).await?;
-    let mut backlog = Backlog::new(&account, &deals, Clock::default().now_ms())?;
+    let (simulator, deals, created_ms) = simulated(&account, RECORDS).await?;
+    let mut backlog = Backlog::new(&account, &deals, created_ms - 2_000, Clock::default().now_ms())?;
     for (place, name) in [(Place::Embedded, "embedded queue"), (Place::Sqs, "SQS")] {
         eprintln!("==> {name}: {few}, {many} and again {few} deliveries of 100 events");
         let mut worker = Worker::new(&program, &simulator, &account, &endpoint, place).await?;
@@ -112,8 +112,8 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
 
     eprintln!("==> HubSpot's limits: {limited} records to read");
     let account = Settings::default();
-    let (simulator, deals) = simulated(&account, limited).await?;
-    let mut backlog = Backlog::new(&account, &deals, Clock::default().now_ms())?;
+    let (simulator, deals, created_ms) = simulated(&account, limited).await?;
+    let mut backlog = Backlog::new(&account, &deals, created_ms - 2_000, Clock::default().now_ms())?;
     let mut worker = Worker::new(&program, &simulator, &account, &endpoint, Place::Embedded).await?;
     let used = worker.saturate(&mut backlog, (limited / 100).try_into()?).await?;
     let allowed = u64::try_from(used.took.as_millis())?.saturating_mul(account.limits.burst as u64) / 10_000;
@@ -122,13 +122,15 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
     Ok(figures)
 }
 
-async fn simulated(account: &Settings, deals: usize) -> Result<(Simulator, Vec<i64>)> {
+/// An account with so many deals, and when they were created: 30 seconds ago, epoch milliseconds UTC.
+async fn simulated(account: &Settings, deals: usize) -> Result<(Simulator, Vec<i64>, i64)> {
     let simulator = Simulator::start(account.clone()).await?;
-    let past = simulator.account().in_the_past(Clock::default().now_ms() - 30_000);
+    let created_ms = Clock::default().now_ms() - 30_000;
+    let past = simulator.account().in_the_past(created_ms);
     let deals =
         (0..deals).map(|number| past.create(Kind::Deal, &[("dealname", "Bench"), ("amount", &number.to_string())]));
     let deals = deals.collect();
-    Ok((simulator, deals))
+    Ok((simulator, deals, created_ms))
 }
 
 fn without_limits() -> Limits {

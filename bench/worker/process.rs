@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, interval, timeout};
 
 /// When nothing has happened for this long, nothing will.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A running program. It is killed with this value.
