@@ -20,6 +20,8 @@ const LAYOUT: [&str; 2] =
     [include_str!("layout/0001_messages.sql"), include_str!("layout/0002_dead_letters_received.sql")];
 /// `PRAGMA application_id` of a queue file ("CBQ1"), so that a database of something else is never taken for one.
 const APPLICATION_ID: i64 = 0x4342_5131;
+/// SQLite's code for what another connection is in the way of.
+const BUSY: &str = "5";
 /// Takes the write lock at once: a transaction that reads first and then has to wait for it could fail as outdated.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
@@ -66,11 +68,8 @@ impl Embedded {
             .busy_timeout(Duration::from_secs(30))
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|source| QueueError::File { file: file.clone(), doing: "open", source })?;
+        let pool =
+            connect(options).await.map_err(|source| QueueError::File { file: file.clone(), doing: "open", source })?;
         let queue = Self { file, settings, pool, sent: Arc::new(Notify::new()) };
         queue.bring_up_to_date().await?;
         Ok(queue)
@@ -315,6 +314,21 @@ impl Embedded {
 
     pub(super) fn failed(&self, doing: &'static str, source: sqlx::Error) -> QueueError {
         QueueError::File { file: self.file.clone(), doing, source }
+    }
+}
+
+/// Two processes that open a new file at the same moment both want to switch it to a write-ahead log, and there SQLite does
+/// not wait for the other but says at once that it is busy.
+async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let mut tries_left = 100_u32;
+    loop {
+        match SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(BUSY) && tries_left > 0 => {
+                tries_left -= 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return opened,
+        }
     }
 }
 
