@@ -24,14 +24,14 @@ pub(crate) struct Backlog<'a> {
     urls: TargetUrls,
     records: &'a [i64],
     next_event: u64,
-    /// When the events happened: before the records were last changed, so that one look at each is enough.
+    /// When the first event happened: all of them before the records were last changed, so that one look is enough.
     happened_ms: i64,
     now_ms: i64,
 }
 
 impl<'a> Backlog<'a> {
-    /// Events of these deals of the account, one deal after the other, that happened within a second of `happened_ms` and
-    /// are delivered at `now_ms` (epoch ms UTC).
+    /// Events of these deals of the account, one deal after the other, that happened from `happened_ms` on, a millisecond
+    /// apart, and are delivered at `now_ms` (epoch ms UTC).
     pub(crate) fn new(account: &'a Settings, records: &'a [i64], happened_ms: i64, now_ms: i64) -> Result<Self> {
         let secret = Secret::new(account.client_secret.as_str())?;
         let keys = Keys::new(vec![Secret::new(account.client_secret.as_str())?])?;
@@ -44,7 +44,7 @@ impl<'a> Backlog<'a> {
         let at = usize::try_from(number).unwrap_or_default() % self.records.len();
         json!({
             "eventId": 3_000_000_000_u64 + number, "subscriptionId": 2_881_434, "portalId": self.account.portal_id,
-            "appId": self.account.app_id, "occurredAt": self.happened_ms + i64::try_from(number % 1_000).unwrap_or_default(),
+            "appId": self.account.app_id, "occurredAt": self.happened_ms + i64::try_from(number).unwrap_or_default(),
             "subscriptionType": "deal.propertyChange", "attemptNumber": 0, "objectId": self.records[at],
             "propertyName": "amount", "propertyValue": (number % 90_000).to_string(), "changeSource": "CRM_UI",
             "sourceId": format!("userId:{}", 60_114_000 + number % 40)

@@ -61,6 +61,8 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn run(&mut self, what: &str, run: &Run) {
+        let (memory, rate) = (Unit::Bytes.spoken(run.peak_memory), run.events_per_cpu_second());
+        eprintln!("    {what}: {rate} events per CPU second, {memory}");
         self.runs.push((what.to_owned(), *run));
     }
 

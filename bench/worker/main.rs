@@ -46,6 +46,8 @@ struct Arguments {
     json: bool,
 }
 
+/// How long before the records' last change the events begin: longer than there are events, a millisecond each.
+const BEFORE_MS: i64 = 3_600_000;
 /// Deals that the events are about.
 const RECORDS: usize = 1_000;
 
@@ -71,12 +73,13 @@ async fn main() -> ExitCode {
 async fn measure(arguments: &Arguments) -> Result<Figures> {
     let endpoint = std::env::var("AWS_ENDPOINT_URL").context("AWS_ENDPOINT_URL names no SQS API")?;
     let (program, node) = (arguments.worker.canonicalize()?, arguments.node.canonicalize()?);
-    let (few, many, limited) = if arguments.quick { (200, 2_000, 15_000) } else { (1_000, 10_000, 40_000) };
+    let (few, many, limited, windows) =
+        if arguments.quick { (200, 2_000, 15_000, 1) } else { (1_000, 10_000, 40_000, 3) };
     let mut figures = Figures::default();
 
     let account = Settings { limits: without_limits(), ..Settings::default() };
     let (simulator, deals, created_ms) = simulated(&account, RECORDS).await?;
-    let mut backlog = Backlog::new(&account, &deals, created_ms - 2_000, Clock::default().now_ms())?;
+    let mut backlog = Backlog::new(&account, &deals, created_ms - BEFORE_MS, Clock::default().now_ms())?;
     for (place, name) in [(Place::Embedded, "embedded queue"), (Place::Sqs, "SQS")] {
         eprintln!("==> {name}: {few}, {many} and again {few} deliveries of 100 events");
         let mut worker = Worker::new(&program, &simulator, &account, &endpoint, place).await?;
@@ -113,10 +116,10 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
     eprintln!("==> HubSpot's limits: {limited} records to read");
     let account = Settings::default();
     let (simulator, deals, created_ms) = simulated(&account, limited).await?;
-    let mut backlog = Backlog::new(&account, &deals, created_ms - 2_000, Clock::default().now_ms())?;
+    let mut backlog = Backlog::new(&account, &deals, created_ms - BEFORE_MS, Clock::default().now_ms())?;
     let mut worker = Worker::new(&program, &simulator, &account, &endpoint, Place::Embedded).await?;
-    let used = worker.saturate(&mut backlog, (limited / 100).try_into()?).await?;
-    let allowed = u64::try_from(used.took.as_millis())?.saturating_mul(account.limits.burst as u64) / 10_000;
+    let used = worker.saturate(&mut backlog, (limited / 100).try_into()?, windows).await?;
+    let allowed = account.limits.burst as u64 * u64::from(windows);
     figures.targets.push(Target::share("calls of those HubSpot allows", 9_500, used.calls, allowed));
     figures.targets.push(Target::share_at_most("calls answered with 429", 10, used.rate_limited, used.all_calls));
     Ok(figures)
@@ -126,10 +129,12 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
 async fn simulated(account: &Settings, deals: usize) -> Result<(Simulator, Vec<i64>, i64)> {
     let simulator = Simulator::start(account.clone()).await?;
     let created_ms = Clock::default().now_ms() - 30_000;
-    let past = simulator.account().in_the_past(created_ms);
-    let deals =
-        (0..deals).map(|number| past.create(Kind::Deal, &[("dealname", "Bench"), ("amount", &number.to_string())]));
-    let deals = deals.collect();
+    // HubSpot's search cannot list more than 10,000 records of one millisecond.
+    let one = |number: usize| {
+        let past = simulator.account().in_the_past(created_ms + i64::try_from(number / 1_000).unwrap_or_default());
+        past.create(Kind::Deal, &[("dealname", "Bench"), ("amount", &number.to_string())])
+    };
+    let deals = (0..deals).map(one).collect();
     Ok((simulator, deals, created_ms))
 }
 

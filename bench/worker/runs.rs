@@ -15,6 +15,9 @@ use crate::backlog::{Backlog, EVENTS, Queue};
 use crate::counted::Counted;
 use crate::process::Process;
 
+/// HubSpot counts calls in windows of this length.
+const WINDOW: Duration = Duration::from_secs(10);
+
 /// How long an idle worker is looked at.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -143,35 +146,37 @@ impl<'a> Worker<'a> {
         Ok((cpu / u32::try_from(IDLE.as_secs())?, calls))
     }
 
-    /// Lets it read so many records inside the account's limits. Calls a second in the steady part, and of all calls those
-    /// that were answered with 429.
-    pub(crate) async fn saturate(&mut self, backlog: &mut Backlog<'_>, deliveries: u64) -> Result<Saturation> {
+    /// Lets it read inside the account's limits, more than fits into so many windows of ten seconds.
+    pub(crate) async fn saturate(
+        &mut self,
+        backlog: &mut Backlog<'_>,
+        deliveries: u64,
+        windows: u32,
+    ) -> Result<Saturation> {
         self.queue.fill(backlog, deliveries).await?;
-        let before = self.simulator.counters();
+        // Searches and associations have limits of their own.
+        let is_limited = |name: &str| !name.contains("search") && !name.contains("associations");
+        let counters = || self.simulator.counters();
+        let all =
+            || counters().api_calls.iter().filter(|(name, _)| is_limited(name)).map(|(_, calls)| calls).sum::<u64>();
+        let (before, limited) = (all(), counters().rate_limited);
         let mut process = self.start("1s", self.endpoint)?;
-        // What the first ten seconds may use at once is no measure of what is allowed for long.
-        sleep(Duration::from_secs(10)).await;
-        let (began, from) = (Instant::now(), self.simulator.counters());
+        process.until("it asks HubSpot", async || Ok(all() > before)).await?;
+        // A little less, so that nothing of the next window is counted.
+        sleep(WINDOW * windows - Duration::from_millis(200)).await;
+        let calls = all() - before;
         let books = self.books();
         process.until("every record is read", async || Ok(due(&books).await? == 0)).await?;
-        let (took, to) = (began.elapsed(), self.simulator.counters());
         process.end().await?;
-        let calls = |counters: &hubspot_simulator::Counters| counters.api_calls.values().sum::<u64>();
-        Ok(Saturation {
-            calls: calls(&to) - calls(&from),
-            took,
-            all_calls: calls(&to) - calls(&before),
-            rate_limited: to.rate_limited - before.rate_limited,
-        })
+        let rate_limited = counters().rate_limited - limited;
+        Ok(Saturation { calls, all_calls: all() - before, rate_limited })
     }
 }
 
 /// How an account's limit was used.
 pub(crate) struct Saturation {
-    /// In the steady part.
+    /// In the windows that were watched.
     pub(crate) calls: u64,
-    /// How long that was.
-    pub(crate) took: Duration,
     pub(crate) all_calls: u64,
     pub(crate) rate_limited: u64,
 }
