@@ -118,6 +118,8 @@ async fn an_interrupted_comparison_goes_on_where_it_was() {
     let again = comparison.begin(world.now()).await.unwrap();
     assert_eq!((again.began_at, again.listed), (progress.began_at, 200));
     assert_eq!(compare(&world, false).await.1, [""; 0], "what the first part has listed is not taken for unlisted");
+    let elsewhere = comparison.step(&mut progress, world.now()).await.unwrap_err().to_string();
+    assert!(elsewhere.starts_with("another process goes on"), "one that was overtaken must not judge: {elsewhere}");
     world.clock.advance(1);
     let stale = comparison.begin(world.now()).await.unwrap();
     assert_eq!(stale.listed, 0, "that one came to its end");

@@ -128,6 +128,10 @@ impl Comparison<'_> {
     /// HubSpot or the books cannot be asked. What was compared so far stays.
     pub async fn step(&self, progress: &mut Progress, now: Timestamp) -> Result<bool, ComparisonError> {
         let Some(kind) = Kind::ALL.into_iter().find(|kind| !progress.done.contains(kind)) else { return Ok(false) };
+        // Another worker may have gone on, or come to the end and forgotten what was listed: then nothing is unlisted.
+        if self.store.fact(&self.fact()).await?.as_ref() != Some(&*progress) {
+            return Err(ComparisonError::Elsewhere);
+        }
         let page = match self.crm.list(kind, self.portal_id, progress.cursor.clone()).await {
             Ok(page) => page,
             Err(error) if error.lacks_scope() => {
@@ -233,6 +237,9 @@ pub enum ComparisonError {
     /// HubSpot did not answer as asked.
     #[error(transparent)]
     Crm(#[from] crate::crm::CrmError),
+    /// Another process is at the same comparison.
+    #[error("another process goes on with the same comparison; try again when it is done")]
+    Elsewhere,
 }
 
 /// The first property that figures come from in which the two differ.
@@ -256,10 +263,12 @@ pub(super) async fn nightly(app: &App, books: &Books, now: Timestamp, summary: &
     let comparison = Comparison { store: &app.store, crm: &app.crm, portal_id, walk: "nightly", repair: true };
     let mut progress = comparison.begin(now).await?;
     for _ in 0..PAGES_A_CYCLE {
-        let more = comparison.step(&mut progress, now).await.map_err(|error| match error {
-            ComparisonError::Store(error) => BooksError::Store(error),
-            ComparisonError::Crm(error) => BooksError::Crm(error),
-        })?;
+        let more = match comparison.step(&mut progress, now).await {
+            Ok(more) => more,
+            Err(ComparisonError::Elsewhere) => return Ok(()),
+            Err(ComparisonError::Store(error)) => return Err(error.into()),
+            Err(ComparisonError::Crm(error)) => return Err(error.into()),
+        };
         if !more {
             let (result, found) = comparison.end(progress, now).await?;
             let Reconciled { listed, .. } = result;

@@ -51,7 +51,7 @@ impl Store {
         Ok(standing)
     }
 
-    /// The records that are due and that the books have never read.
+    /// Whether a record is due.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
