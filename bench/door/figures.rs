@@ -5,17 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
+use bench_measured::{Targets, Unit, ratio};
 use serde_json::{Value, json};
 
 use crate::function::Peer;
 use crate::signatures::{Checker, Rates, SIZES};
-
-/// What a figure counts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Unit {
-    Nanoseconds,
-    Bytes,
-}
 
 /// One quantity, of each peer that it was measured for.
 pub(crate) struct Line {
@@ -24,40 +18,11 @@ pub(crate) struct Line {
     pub(crate) values: BTreeMap<Peer, u64>,
 }
 
-/// What issue 3 asks for, and what came out.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Target {
-    pub(crate) what: String,
-    pub(crate) target: String,
-    pub(crate) measured: String,
-    pub(crate) met: bool,
-}
-
-impl Target {
-    /// At most one `part`th of the other's.
-    pub(crate) fn fraction(what: impl Into<String>, part: u64, ours: u64, other: u64) -> Self {
-        let (what, target) = (what.into(), format!("at most 1/{part} of node's"));
-        Self { what, target, measured: format!("1/{}", ratio(other, ours)), met: ours.saturating_mul(part) <= other }
-    }
-
-    pub(crate) fn at_most(what: impl Into<String>, unit: Unit, limit: u64, ours: u64) -> Self {
-        let (target, measured) = (format!("at most {}", unit.spoken(limit)), unit.spoken(ours));
-        Self { what: what.into(), target, measured, met: ours <= limit }
-    }
-
-    /// At least so many hundredths of the other's.
-    pub(crate) fn hundredths(what: impl Into<String>, limit: u64, ours: u64, other: u64) -> Self {
-        let share = ours.saturating_mul(100) / other.max(1);
-        let [target, measured] = [limit, share].map(|share| format!("{}.{:02}", share / 100, share % 100));
-        Self { what: what.into(), target: format!("at least {target} of openssl's"), measured, met: share >= limit }
-    }
-}
-
 /// Everything that was measured.
 pub(crate) struct Figures {
     pub(crate) lines: Vec<Line>,
     pub(crate) rates: Rates,
-    pub(crate) targets: Vec<Target>,
+    pub(crate) targets: Targets,
     /// How to read the figures.
     pub(crate) notes: Vec<String>,
     /// What could not be measured, and why.
@@ -69,19 +34,15 @@ impl Figures {
         let lines = self.lines.iter().map(|line| {
             let values: BTreeMap<String, u64> =
                 line.values.iter().map(|(peer, value)| (peer.to_string(), *value)).collect();
-            json!({ "what": line.what, "unit": line.unit.to_string(), "values": values })
+            json!({ "what": line.what, "unit": line.unit.name(), "values": values })
         });
         let rates = self.rates.iter().map(|((checker, size), rate)| {
             json!({ "checker": checker.name(), "body_bytes": size, "checks_per_second": rate })
         });
-        let targets = self.targets.iter().map(|target| {
-            let Target { what, target, measured, met } = target;
-            json!({ "what": what, "target": target, "measured": measured, "met": met })
-        });
         json!({
             "lambda": lines.collect::<Vec<_>>(),
             "signatures": rates.collect::<Vec<_>>(),
-            "targets": targets.collect::<Vec<_>>(),
+            "targets": self.targets.json(),
             "notes": self.notes,
             "problems": self.problems,
         })
@@ -106,38 +67,11 @@ impl Display for Figures {
             let [small, middle, large] = SIZES.map(cell);
             writeln!(f, "{:<58}{small:>12}{middle:>12}{large:>12}", checker.name())?;
         }
-        writeln!(f, "\n{:<58}{:>12}   {:<30}", "Targets of issue 3", "measured", "target")?;
-        for Target { what, target, measured, met } in &self.targets {
-            writeln!(f, "{what:<58}{measured:>12}   {target:<30}{}", if *met { "met" } else { "MISSED" })?;
-        }
+        write!(f, "\n{}", self.targets)?;
         writeln!(f)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         self.problems.iter().try_for_each(|problem| writeln!(f, "not measured: {problem}"))
     }
-}
-
-impl Unit {
-    fn spoken(self, value: u64) -> String {
-        match self {
-            Self::Nanoseconds => format!("{}.{:02} ms", value / 1_000_000, value % 1_000_000 / 10_000),
-            Self::Bytes => format!("{}.{:02} MB", value / 1_000_000, value % 1_000_000 / 10_000),
-        }
-    }
-}
-
-impl Display for Unit {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nanoseconds => "ns",
-            Self::Bytes => "bytes",
-        })
-    }
-}
-
-/// How many times `other` is in `one`, in tenths.
-fn ratio(one: u64, other: u64) -> String {
-    let tenths = one.saturating_mul(10) / other.max(1);
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -145,36 +79,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_is_met_up_to_its_last_unit() {
-        assert!(Target::fraction("cold", 20, 10, 200).met);
-        assert_eq!(
-            Target::fraction("cold", 20, 11, 200),
-            Target {
-                what: "cold".to_owned(),
-                target: "at most 1/20 of node's".to_owned(),
-                measured: "1/18.1".to_owned(),
-                met: false
-            }
-        );
-        assert!(Target::at_most("memory", Unit::Bytes, 10_000_000, 10_000_000).met);
-        let memory = Target::at_most("memory", Unit::Bytes, 10_000_000, 10_010_000);
-        assert_eq!((memory.measured.as_str(), memory.met), ("10.01 MB", false));
-        assert!(Target::hundredths("checks", 95, 950, 1_000).met);
-        let checks = Target::hundredths("checks", 95, 949, 1_000);
-        assert_eq!((checks.measured.as_str(), checks.met), ("0.94", false));
-    }
-
-    #[test]
     fn what_was_not_measured_is_shown_as_such() {
         let line = Line {
             what: "cold".to_owned(),
-            unit: Unit::Nanoseconds,
+            unit: Unit::Time,
             values: [(Peer::Ours, 6_904_000), (Peer::Node, 267_000_000)].into(),
         };
         let figures = Figures {
             lines: vec![line],
             rates: Rates::new(),
-            targets: vec![],
+            targets: Targets::of_issue(3),
             notes: vec![],
             problems: vec!["echo: it ended".to_owned()],
         };

@@ -1,12 +1,13 @@
 //! One Lambda function as a process of its own, and what Linux counts of it.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use bench_measured::process;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep_until, timeout};
@@ -212,23 +213,12 @@ impl Function {
     ///
     /// The scheduler's own count in nanoseconds: `/proc/PID/stat` counts in steps of 10 ms.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let mut sum = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            // A thread may end between the two looks.
-            let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-            let run_ns = text.split_whitespace().next().and_then(|count| count.parse().ok());
-            sum += Duration::from_nanos(run_ns.context("schedstat does not begin with a number")?);
-        }
-        ensure!(!sum.is_zero(), "the kernel counts no CPU time in /proc/{}/task/*/schedstat", self.pid);
-        Ok(sum)
+        process::cpu_of_threads(self.pid)
     }
 
     /// The most memory it has had, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = peak.context("/proc/PID/status names no VmHWM")?.parse()?;
-        Ok(kilobytes * 1024)
+        process::peak_memory(self.pid)
     }
 
     /// Ends the process and waits until it is gone.

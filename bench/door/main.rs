@@ -24,10 +24,11 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use bench_measured::{Target, Targets, Unit};
 use clap::Parser;
 
 use crate::aws::{Authority, Aws, Sqs};
-use crate::figures::{Figures, Line, Target, Unit};
+use crate::figures::{Figures, Line};
 use crate::function::{Peer, SecretIn, Workshop};
 use crate::lambda::{BATCHES, Cold, ColdStart, Silence, Warm, WarmRun};
 use crate::package::Sizes;
@@ -110,7 +111,8 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
     eprintln!("==> Signatures");
     let rates = signatures::measure(&workshop, &arguments.python, &counts, &mut problems);
 
-    let mut figures = Figures { lines: Vec::new(), rates, targets: Vec::new(), notes: notes(&warm), problems };
+    let mut figures =
+        Figures { lines: Vec::new(), rates, targets: Targets::of_issue(3), notes: notes(&warm), problems };
     figures.add_cold(&cold);
     figures.add_warm(&warm);
     figures.add_sizes(&sizes);
@@ -156,17 +158,13 @@ impl Figures {
                 })
             };
             let median = |(peer, times): (Peer, Vec<u64>)| (peer, times[times.len() / 2]);
-            self.line(
-                format!("start until ready, {place}"),
-                Unit::Nanoseconds,
-                sorted(|start| start.ready).map(median),
-            );
-            self.line(format!("first answer, {place}"), Unit::Nanoseconds, sorted(|start| start.answer).map(median));
+            self.line(format!("start until ready, {place}"), Unit::Time, sorted(|start| start.ready).map(median));
+            self.line(format!("first answer, {place}"), Unit::Time, sorted(|start| start.answer).map(median));
             if let Some((ours, node)) = self.last_pair() {
-                self.targets.push(Target::fraction(format!("cold, {place}"), 20, ours, node));
+                self.targets.push(Target::fraction(format!("cold, {place}"), 20, ours, ("node's", node)));
             }
             let best = sorted(|start| start.answer).map(|(peer, times)| (peer, times[0]));
-            self.line(format!("first answer, {place}, best"), Unit::Nanoseconds, best);
+            self.line(format!("first answer, {place}, best"), Unit::Time, best);
             let peak =
                 starts().map(|(peer, starts)| (peer, starts.iter().map(|start| start.peak_memory).max().unwrap_or(0)));
             self.line(format!("peak memory after it, {place}"), Unit::Bytes, peak);
@@ -185,15 +183,15 @@ impl Figures {
                     (peer, nanoseconds(latencies[latencies.len() * hundredths / 100]))
                 })
             };
-            self.line(format!("warm p50, {events}"), Unit::Nanoseconds, percentile(50));
-            self.line(format!("warm p99, {events}"), Unit::Nanoseconds, percentile(99));
+            self.line(format!("warm p50, {events}"), Unit::Time, percentile(50));
+            self.line(format!("warm p99, {events}"), Unit::Time, percentile(99));
             let cpu = figures().map(|(peer, Warm { latencies, cpu })| {
                 (peer, nanoseconds(*cpu).saturating_mul(1_000) / latencies.len() as u64)
             });
             let what = format!("CPU per 1,000 requests, {events}");
-            self.line(&what, Unit::Nanoseconds, cpu);
+            self.line(&what, Unit::Time, cpu);
             if let Some((ours, node)) = self.last_pair() {
-                self.targets.push(Target::fraction(what, 5, ours, node));
+                self.targets.push(Target::fraction(what, 5, ours, ("node's", node)));
             }
         }
         let peak = warm.peak_memory.iter().map(|(peer, bytes)| (*peer, *bytes));
@@ -216,7 +214,7 @@ impl Figures {
             let rate = |checker| self.rates.get(&(checker, size)).copied();
             if let Some((ours, openssl)) = rate(Checker::Check).zip(rate(Checker::OpensslSigned)) {
                 let what = format!("signature checks, {size} B");
-                self.targets.push(Target::hundredths(what, 95, ours, openssl));
+                self.targets.push(Target::hundredths(what, 95, ours, ("openssl's", openssl)));
             }
         }
     }
@@ -225,9 +223,8 @@ impl Figures {
         match ours {
             Ok(Silence::Answered { after, status }) => {
                 let what = format!("SQS never answers: {status} after");
-                let mut target = Target::at_most(what, Unit::Nanoseconds, 4_000_000_000, nanoseconds(after));
-                target.met &= status >= 500;
-                self.targets.push(target);
+                let target = Target::at_most(what, Unit::Time, 4_000_000_000, nanoseconds(after));
+                self.targets.push(target.and(status >= 500));
             }
             Ok(Silence::CutOff) => self.problems.push("ours gave no answer when SQS never answered".to_owned()),
             Err(error) => self.problems.push(format!("ours, SQS never answers: {error:#}")),

@@ -2,64 +2,22 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use bench_measured::{Targets, Unit};
 use serde_json::{Value, json};
 
 use crate::runs::Run;
 
-/// What a figure counts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Unit {
-    /// Nanoseconds.
-    Time,
-    Bytes,
-    Count,
-}
-
-/// What issue 6 asks for, and what came out.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Target {
-    pub(crate) what: String,
-    pub(crate) target: String,
-    pub(crate) measured: String,
-    pub(crate) met: bool,
-}
-
-impl Target {
-    pub(crate) fn at_most(what: impl Into<String>, unit: Unit, limit: u64, measured: u64) -> Self {
-        let (target, spoken) = (format!("at most {}", unit.spoken(limit)), unit.spoken(measured));
-        Self { what: what.into(), target, measured: spoken, met: measured <= limit }
-    }
-
-    /// At most so many hundredths of the other's.
-    pub(crate) fn hundredths_at_most(what: impl Into<String>, limit: u64, ours: u64, other: u64) -> Self {
-        let share = ours.saturating_mul(100) / other.max(1);
-        let [target, measured] = [limit, share].map(|share| format!("{}.{:02}", share / 100, share % 100));
-        Self { what: what.into(), target: format!("at most {target} times"), measured, met: share <= limit }
-    }
-
-    /// At least so many hundredths of a per cent.
-    pub(crate) fn share(what: impl Into<String>, limit: u64, part: u64, whole: u64) -> Self {
-        let share = part.saturating_mul(10_000) / whole.max(1);
-        let target = format!("at least {}", percent(limit));
-        Self { what: what.into(), target, measured: percent(share), met: share >= limit }
-    }
-
-    /// At most so many hundredths of a per cent.
-    pub(crate) fn share_at_most(what: impl Into<String>, limit: u64, part: u64, whole: u64) -> Self {
-        let share = part.saturating_mul(10_000).div_ceil(whole.max(1));
-        let target = format!("at most {}", percent(limit));
-        Self { what: what.into(), target, measured: percent(share), met: share <= limit }
-    }
-}
-
 /// Everything that was measured.
-#[derive(Default)]
 pub(crate) struct Figures {
     runs: Vec<(String, Run)>,
-    pub(crate) targets: Vec<Target>,
+    pub(crate) targets: Targets,
 }
 
 impl Figures {
+    pub(crate) fn none() -> Self {
+        Self { runs: Vec::new(), targets: Targets::of_issue(6) }
+    }
+
     pub(crate) fn run(&mut self, what: &str, run: &Run) {
         let (memory, rate) = (Unit::Bytes.spoken(run.peak_memory), run.events_per_cpu_second());
         eprintln!("    {what}: {rate} events per CPU second, {memory}");
@@ -74,11 +32,7 @@ impl Figures {
                 "database_bytes": run.database
             })
         });
-        let targets = self.targets.iter().map(|target| {
-            let Target { what, target, measured, met } = target;
-            json!({ "what": what, "target": target, "measured": measured, "met": met })
-        });
-        json!({ "runs": runs.collect::<Vec<_>>(), "targets": targets.collect::<Vec<_>>() })
+        json!({ "runs": runs.collect::<Vec<_>>(), "targets": self.targets.json() })
     }
 }
 
@@ -106,48 +60,12 @@ impl Display for Figures {
             cells.iter().try_for_each(|cell| write!(f, "{cell:>14}"))?;
             writeln!(f)?;
         }
-        writeln!(f, "\n{:<58}{:>12}   {:<30}", "Targets of issue 6", "measured", "target")?;
-        for Target { what, target, measured, met } in &self.targets {
-            writeln!(f, "{what:<58}{measured:>12}   {target:<30}{}", if *met { "met" } else { "MISSED" })?;
-        }
+        write!(f, "\n{}", self.targets)?;
         writeln!(
             f,
             "\nTaking in is counted until the queue is empty, with the start of the program and what it reads meanwhile; `all` \
              until every\nrecord is read and told. Node's consumer parses and keeps each event once, nothing else. A database \
              counts all events so far."
         )
-    }
-}
-
-impl Unit {
-    fn spoken(self, value: u64) -> String {
-        match self {
-            Self::Time => format!("{}.{:02} ms", value / 1_000_000, value % 1_000_000 / 10_000),
-            Self::Bytes => format!("{}.{:02} MB", value / 1_000_000, value % 1_000_000 / 10_000),
-            Self::Count => value.to_string(),
-        }
-    }
-}
-
-/// Hundredths of a per cent.
-fn percent(share: u64) -> String {
-    format!("{}.{:02} %", share / 100, share % 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_met_up_to_its_last_unit() {
-        assert!(Target::at_most("memory", Unit::Bytes, 10, 10).met);
-        assert!(!Target::at_most("memory", Unit::Bytes, 10, 11).met);
-        assert!(Target::hundredths_at_most("slope", 110, 110, 100).met);
-        assert!(!Target::hundredths_at_most("slope", 110, 111, 100).met);
-        assert!(Target::share("used", 9_500, 95, 100).met);
-        assert!(!Target::share("used", 9_500, 94, 100).met);
-        assert!(Target::share_at_most("429", 10, 1, 1_000).met);
-        let some = Target::share_at_most("429", 10, 1, 999);
-        assert_eq!((some.measured.as_str(), some.met), ("0.11 %", false));
     }
 }

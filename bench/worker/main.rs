@@ -22,12 +22,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bench_measured::{Target, Unit};
 use clap::Parser;
 use hubspot_simulator::{Clock, Kind, Limits, Settings, Simulator};
 
 use crate::backlog::Backlog;
-use crate::figures::{Figures, Target, Unit};
-use crate::runs::{Place, Run, Worker, peer};
+use crate::figures::Figures;
+use crate::runs::{Place, Worker, peer};
 
 /// Measures the worker; `cargo xtask bench worker` builds what it needs and calls it.
 #[derive(Parser)]
@@ -75,7 +76,7 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
     let (program, node) = (arguments.worker.canonicalize()?, arguments.node.canonicalize()?);
     let (few, many, limited, windows) =
         if arguments.quick { (200, 2_000, 15_000, 1) } else { (1_000, 10_000, 40_000, 3) };
-    let mut figures = Figures::default();
+    let mut figures = Figures::none();
 
     let account = Settings { limits: without_limits(), ..Settings::default() };
     let (simulator, deals, created_ms) = simulated(&account, RECORDS).await?;
@@ -104,7 +105,12 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
             eprintln!("==> Node's consumer, SQS: {many} deliveries");
             let node = peer(&node, &endpoint, &mut backlog, many).await?;
             figures.run(&format!("node, {name}, {many} deliveries"), &node);
-            figures.targets.push(Target::times("events per CPU second, SQS", 2, &large, &node));
+            figures.targets.push(Target::times(
+                "events per CPU second, SQS",
+                2,
+                large.events_per_cpu_second(),
+                ("node's", node.events_per_cpu_second()),
+            ));
             eprintln!("==> Nothing to do");
             let (cpu, calls) = worker.idle().await?;
             figures.targets.push(Target::at_most("CPU of an idle cycle", Unit::Time, 5_000_000, nanoseconds(cpu)));
@@ -144,19 +150,4 @@ fn without_limits() -> Limits {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl Target {
-    /// At least so many times the other's events for one second of CPU time.
-    fn times(what: &str, times: u64, ours: &Run, other: &Run) -> Self {
-        let (ours, other) = (ours.events_per_cpu_second(), other.events_per_cpu_second());
-        let tenths = ours.saturating_mul(10) / other.max(1);
-        let measured = format!("{}.{}", tenths / 10, tenths % 10);
-        Self {
-            what: what.to_owned(),
-            target: format!("at least {times} times node's"),
-            measured,
-            met: tenths >= times * 10,
-        }
-    }
 }

@@ -1,10 +1,11 @@
-//! A program that is measured: its CPU time and its memory, from the kernel.
+//! A program that is measured.
 
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bench_measured::process;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, interval, timeout};
 
@@ -44,32 +45,17 @@ impl Process {
 
     /// CPU time so far, user and system, of all threads, also of those that have ended: in steps of 10 ms.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // The second field is the program's name, which may hold anything.
-        let fields = stat.rsplit_once(')').context("/proc/PID/stat has no name")?.1;
-        let ticks: Option<u64> =
-            fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().ok()).sum();
-        Ok(Duration::from_millis(ticks.context("/proc/PID/stat counts no CPU time")? * 10))
+        process::cpu(self.pid)
     }
 
     /// CPU time so far of the threads that still run, in nanoseconds as the scheduler counts them.
     pub(crate) fn cpu_of_threads(&self) -> Result<Duration> {
-        let mut sum = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            // A thread may end between the two looks.
-            let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-            let run_ns = text.split_whitespace().next().and_then(|count| count.parse().ok());
-            sum += Duration::from_nanos(run_ns.context("schedstat does not begin with a number")?);
-        }
-        Ok(sum)
+        process::cpu_of_threads(self.pid)
     }
 
     /// The most memory it has had, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = peak.context("/proc/PID/status names no VmHWM")?.parse()?;
-        Ok(kilobytes * 1024)
+        process::peak_memory(self.pid)
     }
 
     /// What it has written.
