@@ -124,3 +124,49 @@ async fn an_interrupted_comparison_goes_on_where_it_was() {
     let stale = comparison.begin(world.now()).await.unwrap();
     assert_eq!(stale.listed, 0, "that one came to its end");
 }
+
+/// The line of the newest report that says whether it is complete.
+async fn completeness(world: &World) -> String {
+    world.newest("closed-deals").await.notes.remove(0)
+}
+
+#[tokio::test]
+async fn a_report_is_never_called_complete_when_hubspot_could_not_be_asked() {
+    let closed = &[("amount", "1"), ("dealstage", "closedwon")];
+    let mut world = World::open(|_| {}).await;
+    world.create(Kind::Deal, closed).await;
+    world.report().await;
+    let line = completeness(&world).await;
+    assert!(line.starts_with("Complete as of "), "the opening balance was a comparison: {line}");
+
+    // A deal is read and waits for its report; of another one HubSpot tells, and is gone.
+    world.create(Kind::Deal, closed).await;
+    world.cycle().await;
+    world.create(Kind::Deal, closed).await;
+    world.arm("server-error:9999");
+    assert_eq!(world.cycle_after(16 * 60).await.reports, 1);
+    let unread = "Not known to be complete: 1 record that HubSpot told of could not be read yet.";
+    assert_eq!(completeness(&world).await, unread);
+
+    // Another one waits while two nights pass without a comparison.
+    world.simulator.faults().clear();
+    world.report().await;
+    world.create(Kind::Deal, closed).await;
+    world.cycle().await;
+    world.arm("server-error:9999");
+    assert_eq!(world.cycle_after(48 * 3_600).await.reports, 1);
+    let line = completeness(&world).await;
+    assert!(
+        line.starts_with("Not known to be complete: the records could not be compared with HubSpot since "),
+        "{line}"
+    );
+    assert!(!line.contains(';'), "{line}");
+
+    // HubSpot is back.
+    world.simulator.faults().clear();
+    world.cycle_after(600).await;
+    world.create(Kind::Deal, closed).await;
+    world.report().await;
+    let line = completeness(&world).await;
+    assert!(line.starts_with("Complete as of "), "{line}");
+}

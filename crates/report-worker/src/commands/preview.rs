@@ -12,6 +12,7 @@ use super::{WrongUsage, print};
 use crate::config::{Environment, MailConfig, database_alone};
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
+use crate::domain::completeness::Completeness;
 use crate::domain::record::Kind;
 use crate::mailer::{Mail, Outcome, check_address, compose};
 use crate::report::{BUILT_IN, Definition, Document, Scene, Subject, build, html, plain_text, sample};
@@ -77,7 +78,9 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
         Stages([stage("open", Closing::Open), stage("won", Closing::Won), stage("lost", Closing::Lost)].into());
     let books_open_at = now - jiff::SignedDuration::from_hours(9);
     let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
-    let scene = Scene { account: &account, rules, now, payments_since: None };
+    let completeness =
+        Completeness { compared_at: Some(books_open_at), left_different: 0, left_out: Vec::new(), unread: 0 };
+    let scene = Scene { account: &account, rules, now, payments_since: None, completeness: &completeness };
     let mut items = sample(&scene);
     items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
     let mut document = build(definition, &items, &scene)?.document;

@@ -147,15 +147,42 @@ struct Opening {
     cursor: Option<Cursor>,
     done: bool,
     records: u64,
+    /// Whether the access token may not read this kind.
+    #[serde(default)]
+    left_out: bool,
+}
+
+/// How the opening balance ended.
+pub(super) struct Opened {
+    pub(super) done: bool,
+    /// Kinds that the access token may not read.
+    pub(super) left_out: Vec<Kind>,
+}
+
+/// Whether the opening balance is complete, and without which kinds.
+pub(super) async fn opened(app: &App) -> Result<Opened, StoreError> {
+    let mut opened = Opened { done: app.store.fact::<Timestamp>(OPENING_DONE).await?.is_some(), left_out: Vec::new() };
+    for kind in Kind::ALL {
+        let opening: Opening = app.store.fact(&opening_of(kind)).await?.unwrap_or_default();
+        opened.left_out.extend(opening.left_out.then_some(kind));
+    }
+    Ok(opened)
+}
+
+/// The fact that says that the opening balance is complete, with when.
+const OPENING_DONE: &str = "opening_done";
+
+fn opening_of(kind: Kind) -> String {
+    format!("opening.{kind}")
 }
 
 /// Takes in all records as they are, without changes. Resumable: each page is stored with the place where it ends.
 pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(), BooksError> {
-    if app.store.fact::<Timestamp>("opening_done").await?.is_some() {
+    if app.store.fact::<Timestamp>(OPENING_DONE).await?.is_some() {
         return Ok(());
     }
     for kind in Kind::ALL {
-        let name = format!("opening.{kind}");
+        let name = opening_of(kind);
         let mut opening: Opening = app.store.fact(&name).await?.unwrap_or_default();
         while !opening.done {
             let asked = app.crm.list(kind, books.account.portal_id, opening.cursor.clone());
@@ -163,7 +190,7 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
                 Ok(page) => page,
                 Err(error) if error.lacks_scope() => {
                     tracing::warn!(%kind, error = %super::chain(error), "this kind of record is left out of the books");
-                    opening.done = true;
+                    (opening.done, opening.left_out) = (true, true);
                     app.store.set_fact(&name, &opening).await?;
                     break;
                 }
@@ -201,7 +228,7 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
         tracing::info!(%kind, records = opening.records, "the opening balance holds these records");
     }
     payments_since(app, books, books.open_at).await?;
-    app.store.set_fact("opening_done", &now).await?;
+    app.store.set_fact(OPENING_DONE, &now).await?;
     Ok(())
 }
 

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::books::{Books, BooksError};
+use super::books::{self, Books, BooksError};
 use super::{App, Summary};
 use crate::crm::{Crm, Cursor};
+use crate::domain::completeness::{Completeness, READ_WITHIN};
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::store::{Standing, Store, StoreError, StoredRecord};
 
@@ -281,6 +282,24 @@ pub(super) async fn nightly(app: &App, books: &Books, now: Timestamp, summary: &
     }
     summary.again_at(now);
     Ok(())
+}
+
+/// What the books themselves know about being complete.
+pub(super) async fn completeness(app: &App, books: &Books, now: Timestamp) -> Result<Completeness, StoreError> {
+    let last: Option<Reconciled> = app.store.fact(RESULT).await?;
+    let unread = app.store.unread(books.account.portal_id, now - READ_WITHIN).await?;
+    if let Some(Reconciled { began_at, found, repaired, left_out, .. }) = last {
+        let left_different = if repaired { 0 } else { found };
+        return Ok(Completeness { compared_at: Some(began_at), left_different, left_out, unread });
+    }
+    // The opening balance was the first comparison.
+    let opened = books::opened(app).await?;
+    Ok(Completeness {
+        compared_at: opened.done.then_some(books.open_at),
+        left_different: 0,
+        left_out: opened.left_out,
+        unread,
+    })
 }
 
 #[cfg(test)]

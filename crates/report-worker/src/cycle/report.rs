@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::books::{self, Books};
+use super::reconcile;
 use super::{App, Summary, after};
 use crate::domain::changes::ChangeKind;
 use crate::domain::position::{Position, Standing};
@@ -127,7 +128,9 @@ async fn build_one(
     now: Timestamp,
     summary: &mut Summary,
 ) -> Result<(), StoreError> {
+    let completeness = reconcile::completeness(app, books, now).await?;
     let scene = Scene {
+        completeness: &completeness,
         account: &books.account,
         rules: books.rules(),
         now,

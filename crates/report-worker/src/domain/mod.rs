@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod changes;
+pub mod completeness;
 pub mod money;
 pub mod position;
 pub mod record;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::completeness::completeness;
 use super::corrections::corrections;
 use super::definition::{Definition, Subject};
 use super::document::{Document, Row, Section};
@@ -9,6 +10,7 @@ use super::text::one_line;
 use super::{deals, invoices};
 use crate::domain::account::Account;
 use crate::domain::changes::{Change, ChangeKind, Rules};
+use crate::domain::completeness::Completeness;
 use crate::domain::money::{Amount, Money, SumTooLarge, Totals};
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::Record;
@@ -28,6 +30,8 @@ pub struct Scene<'a> {
     /// Since when money received is counted by payment records: since the account has any. What was received before
     /// is counted by the invoices' paid amounts, so that nothing is counted by both.
     pub payments_since: Option<Timestamp>,
+    /// Whether the books are known to hold what HubSpot has.
+    pub completeness: &'a Completeness,
 }
 
 /// One record that a report speaks of.
@@ -86,11 +90,14 @@ pub fn build(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Resu
         date,
         headlines,
         sections: tables.into_iter().map(|table| table.section).collect(),
-        notes: vec![format!(
-            "Days are those of {}. Amounts are as in HubSpot at {}.",
-            scene.rules.zone.iana_name().unwrap_or(&scene.account.time_zone),
-            moment(scene.now, scene),
-        )],
+        notes: vec![
+            completeness(scene),
+            format!(
+                "Days are those of {}. Amounts are as in HubSpot at {}.",
+                scene.rules.zone.iana_name().unwrap_or(&scene.account.time_zone),
+                moment(scene.now, scene),
+            ),
+        ],
     };
     Ok(Built { is_empty: document.sections.is_empty(), document })
 }

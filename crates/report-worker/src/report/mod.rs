@@ -1,6 +1,7 @@
 //! Reports: figures in, document out. Pure, and knows only [`crate::domain`].
 
 mod build;
+mod completeness;
 mod corrections;
 mod deals;
 mod definition;

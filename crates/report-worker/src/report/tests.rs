@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::{self, Rules, from_history};
+use crate::domain::completeness::Completeness;
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, Record};
 
@@ -31,12 +32,18 @@ fn stages() -> Stages {
     )
 }
 
+fn complete_as_of(moment: &str) -> Completeness {
+    Completeness { compared_at: Some(at(moment)), left_different: 0, left_out: vec![], unread: 0 }
+}
+
 /// Builds a report from the sample, after `edit` has had its way with it.
 fn built(name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
     let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
     let rules =
         Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
-    let scene = Scene { account: &account, rules, now: at("2026-11-22T17:30:00Z"), payments_since: None };
+    let completeness = complete_as_of("2026-11-21T23:05:00Z");
+    let now = at("2026-11-22T17:30:00Z");
+    let scene = Scene { account: &account, rules, now, payments_since: None, completeness: &completeness };
     let definition = Definition::named(name).unwrap();
     let mut items = sample(&scene);
     items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
@@ -193,4 +200,33 @@ fn amounts_that_cannot_be_added_up_are_shown_as_they_came() {
         assert_eq!(section.rows[0].cells[4], shown);
         assert_eq!(section.totals, totals);
     }
+}
+
+#[test]
+fn a_report_says_whether_it_is_complete_and_why_not() {
+    let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
+    let books_open_at = at("2026-11-18T06:00:00Z");
+    let line = |completeness: &Completeness| {
+        let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
+        let now = at("2026-11-22T17:30:00Z");
+        let scene = Scene { account: &account, rules, now, payments_since: None, completeness };
+        build(&BUILT_IN[0], &[], &scene).unwrap().document.notes.remove(0)
+    };
+    let fresh = complete_as_of("2026-11-21T23:05:00Z");
+    let lines = [
+        line(&fresh),
+        line(&complete_as_of("2026-11-20T22:59:00Z")),
+        line(&Completeness { compared_at: None, ..fresh.clone() }),
+        line(&Completeness { left_different: 1, unread: 1, ..fresh.clone() }),
+        line(&Completeness { left_different: 2, unread: 7, ..complete_as_of("2026-11-19T23:05:00Z") }),
+        line(&Completeness { left_out: vec![Kind::Invoice, Kind::Payment], ..fresh.clone() }),
+    ];
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    Complete as of 22 Nov 2026 00:05, when all records were last compared with HubSpot.
+    Not known to be complete: the records could not be compared with HubSpot since 20 Nov 2026 23:59.
+    Not known to be complete: the records that HubSpot had before are still being taken in.
+    Not known to be complete: 1 record differed from HubSpot at 22 Nov 2026 00:05 and was not read again; 1 record that HubSpot told of could not be read yet.
+    Not known to be complete: the records could not be compared with HubSpot since 20 Nov 2026 00:05; 2 records differed from HubSpot at 20 Nov 2026 00:05 and were not read again; 7 records that HubSpot told of could not be read yet.
+    Not known to be complete: HubSpot does not let Closing Bell read invoices and payments.
+    ");
 }

@@ -115,6 +115,20 @@ impl Store {
         .await
     }
 
+    /// How many records an event before this moment told of and that have not been read since as it said.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn unread(&self, portal_id: i64, told_before: Timestamp) -> Result<u64, StoreError> {
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT COUNT(*) FROM due WHERE next_at IS NOT NULL AND portal_id = ? AND wanted_as_of < ?")
+                .bind(portal_id)
+                .bind(told_before.as_millisecond())
+                .fetch_one(self.pool())
+                .await?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Gives back what was claimed and not read.
     ///
     /// # Errors
