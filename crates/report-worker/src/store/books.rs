@@ -8,6 +8,8 @@ use std::str::FromStr;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
+use super::roots;
+
 /// What a MySQL URL may say after its question mark. The driver would pass over anything else in silence, a misspelt
 /// `ssl-mode` too.
 const PARAMETERS: [&str; 5] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "socket"];
@@ -51,7 +53,8 @@ impl FromStr for Books {
     type Err = BooksError;
 
     /// Reads `sqlite:PATH` or `mysql://user:password@host:3306/database`. Over the network a MySQL server has to show
-    /// that it is the right one (`ssl-mode=VERIFY_IDENTITY`), unless the URL asks for something else.
+    /// that it is the right one (`ssl-mode=VERIFY_IDENTITY`), unless the URL asks for something else. Amazon's own
+    /// certificate authorities are known for its servers.
     fn from_str(text: &str) -> Result<Self, BooksError> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.trim_start_matches("//");
@@ -78,6 +81,10 @@ impl FromStr for Books {
         let here = given("socket").is_some() || url.host().ok_or(BooksError::Missing("host")).map(is_this_machine)?;
         if given("ssl-mode").is_none() && !here {
             url.query_pairs_mut().append_pair("ssl-mode", "VERIFY_IDENTITY");
+        }
+        let amazons = url.host_str().and_then(roots::of_server).filter(|_| given("ssl-ca").is_none());
+        if let Some(authorities) = amazons {
+            url.query_pairs_mut().append_pair("ssl-ca", &authorities);
         }
         Ok(Self::MySql(MySqlUrl(SecretString::from(String::from(url)))))
     }
@@ -147,6 +154,19 @@ mod tests {
             let error = wrong.parse::<Books>().unwrap_err().to_string();
             assert!(!error.contains("hush"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn amazons_authorities_are_known_for_its_servers_unless_others_are_named() {
+        let authority = |text: &str| {
+            let url = mysql(text).url();
+            url.query_pairs().find(|(name, _)| name == "ssl-ca").map(|(_, authority)| authority.into_owned())
+        };
+        let aurora = "mysql://bell:hush@bell.cluster-c1x.eu-central-1.rds.amazonaws.com:3306/books";
+        assert!(authority(aurora).unwrap().starts_with("-----BEGIN CERTIFICATE-----\n"));
+        assert_eq!(authority(&format!("{aurora}?ssl-ca=/etc/rds.pem")).as_deref(), Some("/etc/rds.pem"));
+        assert_eq!(authority("mysql://bell@db.example.com/books"), None);
+        assert_eq!(mysql(aurora).to_string(), "mysql://bell.cluster-c1x.eu-central-1.rds.amazonaws.com:3306/books");
     }
 
     #[test]
