@@ -1,8 +1,8 @@
 //! HubSpot's CRM, read only: the account, its deal pipelines, and records with the history of their properties.
 //!
-//! [`Crm::read`] and [`Crm::read_many`] answer for ids, [`Crm::list`] and [`Crm::modified`] walk the records of a kind.
-//! All of them keep HubSpot's limits, and come as near to them as they can. What comes out is
-//! [`domain`](crate::domain): the wire's shapes end here. Only the dated API paths are used.
+//! [`Crm::read`] and [`Crm::read_many`] answer for ids, [`Crm::list`] walks the records of a kind. All of them keep
+//! HubSpot's limits, and come as near to them as they can. What comes out is [`domain`](crate::domain): the wire's shapes
+//! end here. Only the dated API paths are used.
 
 mod bulk;
 mod error;
@@ -30,7 +30,7 @@ use crate::domain::record::Kind;
 pub use bulk::Readings;
 pub use error::{CrmError, ErrorReply, Flaw};
 pub use read::Reading;
-pub use walk::{Cursor, INDEX_LAG, ModifiedPage, Page};
+pub use walk::{Cursor, Page};
 
 use http::{Http, Task};
 use names::Names;

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::error::{CrmError, Flaw};
 use super::limits::Budget;
-use super::record::{self, parse_all};
+use super::record::parse_all;
 use super::schema::instant;
 use super::{Crm, task, wire};
 use crate::domain::record::{Kind, Record};
@@ -23,9 +23,6 @@ const PAGE: usize = 200;
 
 /// How many results one search can list in all; beyond, HubSpot answers 400.
 const REACH: u64 = 10_000;
-
-/// How long after a change HubSpot's search may not show it yet. HubSpot names no time ("a few moments").
-pub const INDEX_LAG: SignedDuration = SignedDuration::from_mins(5);
 
 const STAMP: &str = "hs_lastmodifieddate";
 
@@ -49,15 +46,6 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// One page of a walk over what was modified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModifiedPage {
-    /// Ids, each with the moment of its last modification. Some may have been on an earlier page.
-    pub records: Vec<(i64, Timestamp)>,
-    /// Where the walk goes on; `None` at its end.
-    pub next: Option<Cursor>,
-}
-
 impl Crm {
     /// Lists one page of a kind's records, oldest modification first; from the beginning without a cursor.
     ///
@@ -69,7 +57,7 @@ impl Crm {
     pub async fn list(&self, kind: Kind, portal_id: i64, after: Option<Cursor>) -> Result<Page, CrmError> {
         let Cursor { since, after } = after.unwrap_or(Cursor { since: None, after: None });
         let schema = self.schema(kind, &mut 0).await?;
-        let found = self.search(kind, since, None, after.as_deref(), &schema.all).await?;
+        let found = self.search(kind, since, after.as_deref(), &schema.all).await?;
         let (results, nameless) = parse_all(&found.results, portal_id, kind, &schema);
         if nameless > 0 {
             return Err(CrmError::Garbled { task: task(kind).words, flaw: Flaw::NoId });
@@ -87,56 +75,20 @@ impl Crm {
         Ok(page)
     }
 
-    /// Lists one page of the records of a kind that were last modified from `from` on and before `until`, as ids with
-    /// that moment (UTC), oldest first; from the beginning of the slice without a cursor.
-    ///
-    /// A record that is modified during the walk leaves the slice. Archived records are never listed. What was written
-    /// within [`INDEX_LAG`] may be missing, so that the next slice has to begin that much before the end of this one.
-    ///
-    /// # Errors
-    ///
-    /// HubSpot did not answer as asked; or more than 10,000 records share one modification time.
-    pub async fn modified(
-        &self,
-        kind: Kind,
-        from: Timestamp,
-        until: Timestamp,
-        after: Option<Cursor>,
-    ) -> Result<ModifiedPage, CrmError> {
-        let Cursor { since, after } = after.unwrap_or(Cursor { since: Some(from), after: None });
-        let since = since.map_or(from, |since| since.max(from));
-        let found = self.search(kind, Some(since), Some(until), after.as_deref(), &[STAMP]).await?;
-        let mut page = ModifiedPage { records: Vec::with_capacity(found.results.len()), next: None };
-        for result in &found.results {
-            let id = record::id(result).ok_or(CrmError::Garbled { task: task(kind).words, flaw: Flaw::NoId })?;
-            let object: wire::Object =
-                serde_json::from_str(result.get()).map_err(|error| CrmError::of_json(task(kind), &error))?;
-            let stamp = object.properties.get(STAMP).and_then(|text| instant(text.0.as_deref()?));
-            // HubSpot has matched the stamp; where it does not show it, the record counts as modified when the page begins.
-            page.records.push((id, stamp.unwrap_or(since)));
-        }
-        if let Some(after) = wire::after(found.paging) {
-            let last = page.records.iter().filter_map(|&(_, stamp)| whole_milliseconds(stamp)).max();
-            page.next = Some(cursor_after(kind, last, Some(since), after)?);
-        }
-        Ok(page)
-    }
-
-    /// Makes one search: the records modified from `since` on and before `until`, oldest first.
+    /// Makes one search: the records modified from `since` on, oldest first.
     async fn search(
         &self,
         kind: Kind,
         since: Option<Timestamp>,
-        until: Option<Timestamp>,
         after: Option<&str>,
         properties: &[&str],
     ) -> Result<wire::Found, CrmError> {
-        let bound = |operator: &str, at: Timestamp| json!({"propertyName": STAMP, "operator": operator, "value": at.as_millisecond().to_string()});
-        let filters: Vec<_> =
-            [since.map(|at| bound("GTE", at)), until.map(|at| bound("LT", at))].into_iter().flatten().collect();
-        let groups = if filters.is_empty() { json!([]) } else { json!([{"filters": filters}]) };
+        let groups = since.map(|since| {
+            let filter = json!({"propertyName": STAMP, "operator": "GTE", "value": since.as_millisecond().to_string()});
+            json!({"filters": [filter]})
+        });
         let mut body = json!({
-            "filterGroups": groups,
+            "filterGroups": Vec::from_iter(groups),
             "sorts": [{"propertyName": STAMP, "direction": "ASCENDING"}],
             "properties": properties,
             "limit": PAGE,
@@ -165,13 +117,8 @@ fn cursor_after(
     }
 }
 
-/// What a record was sorted by. Without the property there is none: any other date in its place could lead past records
-/// that were not listed yet.
+/// What a record was sorted by, as the search compares it: in whole milliseconds. Without the property there is none: any
+/// other date in its place could lead past records that were not listed yet.
 fn stamp(record: &Record) -> Option<Timestamp> {
-    whole_milliseconds(instant(record.property(STAMP)?)?)
-}
-
-/// A stamp as the search compares it.
-fn whole_milliseconds(stamp: Timestamp) -> Option<Timestamp> {
-    Timestamp::from_millisecond(stamp.as_millisecond()).ok()
+    Timestamp::from_millisecond(instant(record.property(STAMP)?)?.as_millisecond()).ok()
 }
