@@ -14,8 +14,8 @@ use crate::domain::record::Kind;
 const TOGETHER: usize = 100;
 
 /// How many such readings are under way or waiting to be taken, which bounds the memory. Each has one call under way, so
-/// that the burst limit of 190 in 10 s is used with answers that take up to 0.6 s.
-const READINGS: usize = 12;
+/// that the highest burst limit, 250 in 10 s, is used with answers that take up to 0.6 s.
+pub(super) const READINGS: usize = 16;
 
 /// Readings under way. They go on while their results are dealt with, and end when this is dropped.
 pub struct Readings {

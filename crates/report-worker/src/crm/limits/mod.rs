@@ -5,19 +5,22 @@
 //! and being answered; it is held to be in the window until that long after its answer, at most [`COUNTED_WITHIN`] after
 //! it was sent, which costs 3 % of the limit when HubSpot is slow and 1 % when it answers within 100 ms.
 //!
+//! A worker knows that it is alone when its first three calls, made one after the other, tell of no others: each reply
+//! tells of a whole window. A call of others that is seen later ends that for a window.
+//!
 //! Several workers share the account's limit and know of one another only by the headers of HubSpot's replies: what is
-//! used beyond a worker's own calls is used by others. Each worker then aims at [`AIM`] of the limit: it gives up a tenth
-//! of what it uses, so that shares even out, and takes as much as is free. As each of them does, they settle just under
-//! the aim whatever their number, and spread their calls evenly over the window, so that what a header says is still
-//! nearly true when it is acted upon. Nothing has to be agreed upon through the database, and a worker that dies leaves
-//! its share to the others within one window.
+//! used beyond a worker's own calls is used by others. [`share`] has the rule by which they come to equal shares. Nothing
+//! has to be agreed upon through the database, and a worker that dies leaves its share to the others within one window.
 //!
 //! Time is an argument. The rules that are HubSpot's: usage guidelines (burst, daily), guides to associations and to
 //! searching (limits of their own, without headers).
 
 mod gate;
+mod share;
 mod window;
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -29,20 +32,14 @@ pub(super) use gate::Gate;
 use window::Window;
 
 /// How many calls are under way at once, at most. HubSpot names no such limit; this one bounds memory, and lets the
-/// burst limit of 190 in 10 s be used with answers that take 0.8 s.
-const PLACES: usize = 16;
+/// highest burst limit, 250 in 10 s, be used with answers that take 0.8 s.
+const PLACES: usize = 20;
 
 /// The longest wait inside a call; HubSpot's burst window is 10 seconds. What needs longer is left to the caller.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Within which time of being sent a call is counted by HubSpot, which counts before it works on the answer.
 const COUNTED_WITHIN: Duration = Duration::from_millis(300);
-
-/// The part of the limit that several workers aim at together, in percent.
-const AIM: u64 = 95;
-
-/// The same for three windows after a 429, so that the pause it causes does not come back as a wave.
-const WARY_AIM: u64 = 85;
 
 /// Which of HubSpot's limits a call counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

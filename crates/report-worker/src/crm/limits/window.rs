@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{AIM, COUNTED_WITHIN, Told, WARY_AIM};
+use super::share::{Share, Usage};
+use super::{COUNTED_WITHIN, LONGEST_WAIT, Told};
 
-/// The latency up to which a worker takes more than half of what is free in one window, milliseconds.
-const PROMPT_MS: u64 = 200;
+/// How many calls a worker makes one after the other before it believes that it is alone: while no other call of its own
+/// is under way, what a reply tells is exact.
+const SOUNDINGS: u32 = 3;
+
+/// How soon a worker looks again that waits for its share to grow.
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The calls that HubSpot may be counting, and how many it may count.
 #[derive(Debug)]
@@ -29,6 +34,12 @@ pub(super) struct Window {
     refused_at: Option<Instant>,
     /// How long replies take, on the average of the last ones.
     latency: Duration,
+    /// What is used while others use the limit too.
+    share: Share,
+    /// How many replies told of the limit since nothing was known.
+    soundings: u32,
+    /// Whether a call was seen to be counted later than [`COUNTED_WITHIN`].
+    counts_late: bool,
 }
 
 /// A call that HubSpot may be counting.
@@ -37,6 +48,7 @@ struct Held {
     number: u64,
     /// The latest moment at which it was counted.
     counted_by: Instant,
+    answered: bool,
     /// How many calls were held with this one when it was sent.
     own: u64,
     sent: Instant,
@@ -55,8 +67,8 @@ enum Knowledge {
         /// Calls that others must have made.
         foreign: u64,
         at: Instant,
-        /// When a call of others was last seen; at first, when the first reply came: one window shows whether there are any.
-        others_at: Instant,
+        /// When a call of others was last seen.
+        others_at: Option<Instant>,
     },
 }
 
@@ -90,15 +102,23 @@ impl Window {
             refusals: 0,
             refused_at: None,
             latency: Duration::ZERO,
+            share: Share::default(),
+            soundings: 0,
+            counts_late: false,
         }
     }
 
     /// Counts a call and gives its number; or says when to ask again, which is `None` for after the next reply.
     pub(super) fn enter(&mut self, now: Instant) -> Result<u64, Option<Instant>> {
         let length = self.length;
-        self.held.retain(|call| call.counted_by + length > now);
+        let late = self.counts_late;
+        self.held.retain(|call| late && !call.answered || call.counted_by + length > now);
         if let Some(at) = self.not_before.filter(|&at| now < at) {
             return Err(Some(at));
+        }
+        let shared = self.shared(now);
+        if let Some(usage) = &shared {
+            self.share.adapt(usage, now);
         }
         match self.pace(now) {
             Pace::Singly if self.under_way > 0 => return Err(None),
@@ -108,7 +128,10 @@ impl Window {
                     return Err(Some(at));
                 }
                 if self.held.len() as u64 >= most {
-                    return Err(self.held.iter().map(|call| call.counted_by + length).min());
+                    let counted = self.held.iter().filter(|call| call.answered || !late);
+                    let leaves = counted.map(|call| call.counted_by + length).min();
+                    let grows = shared.filter(Usage::has_room).map(|_| now + LOOKS_AGAIN_AFTER);
+                    return Err(leaves.into_iter().chain(grows).min());
                 }
             }
         }
@@ -116,7 +139,8 @@ impl Window {
         self.under_way += 1;
         self.last_sent = Some(now);
         let own = self.held.len() as u64 + 1;
-        self.held.push_back(Held { number: self.sent, counted_by: now + COUNTED_WITHIN, own, sent: now });
+        let counted_by = now + COUNTED_WITHIN;
+        self.held.push_back(Held { number: self.sent, counted_by, answered: false, own, sent: now });
         Ok(self.sent)
     }
 
@@ -125,45 +149,50 @@ impl Window {
             Knowledge::Nothing => Pace::Singly,
             Knowledge::Untold => Pace::Calls { most: self.quota, gap: Duration::ZERO },
             Knowledge::Told { at, .. } if now > at + self.length => Pace::Singly,
+            Knowledge::Told { foreign: 0, .. } if self.soundings < SOUNDINGS => Pace::Singly,
             Knowledge::Told { max, .. } if self.is_alone(now) => Pace::Calls { most: alone(max), gap: Duration::ZERO },
-            Knowledge::Told { max, foreign, .. } => self.among_others(max, foreign, now),
+            Knowledge::Told { max, foreign, .. } => {
+                let (most, gap) = self.share.pace(&self.usage(max, foreign));
+                Pace::Calls { most, gap }
+            }
         }
     }
 
-    /// The pace of a worker that shares the limit, whose others use `foreign` calls of `max`.
-    fn among_others(&self, max: u64, foreign: u64, now: Instant) -> Pace {
-        let wary = self.refused_at.is_some_and(|at| now < at + self.length * 3);
-        let aim = max * if wary { WARY_AIM } else { AIM } / 100;
-        let own = self.held.len() as u64;
-        let used = own + foreign;
-        let few = max / 20;
-        // A tenth of one's own share is given up, and what is free may be taken; less of it where replies are slow and
-        // tell of the past. In thousandths of a call.
-        let kept = own * 900 * aim / used.max(aim).max(1);
-        let latency_ms = u64::try_from(self.latency.as_millis()).unwrap_or(u64::MAX / 2);
-        let share = kept + aim.saturating_sub(used) * 1_000 * PROMPT_MS / (PROMPT_MS + latency_ms);
-        let gap = match own < few && used + few <= aim {
-            true => Duration::ZERO,
-            // Ten in a window at least: who does not ask does not hear of what the others leave free.
-            false => self.length * 100 / u32::try_from(share / 10).unwrap_or(u32::MAX).max(1_000),
-        };
-        // What was sent in a burst must leave the window before more follows.
-        let most = (share * 11 / 10_000 + 1).min(max.saturating_sub(foreign + 1)).max(1);
-        Pace::Calls { most, gap }
+    fn usage(&self, max: u64, foreign: u64) -> Usage {
+        Usage { max, own: self.held.len() as u64, foreign, length: self.length, latency: self.latency }
+    }
+
+    /// How the limit is used, where others use it too.
+    fn shared(&self, now: Instant) -> Option<Usage> {
+        match self.knowledge {
+            Knowledge::Told { max, foreign, at, .. } if now <= at + self.length && !self.is_alone(now) => {
+                Some(self.usage(max, foreign))
+            }
+            _ => None,
+        }
     }
 
     /// Takes note of a call's reply, with what its headers tell, or that none will come.
     pub(super) fn answered(&mut self, number: u64, reply: Option<Option<Told>>, now: Instant) {
         self.under_way -= 1;
         let (mut own, mut latency) = (self.held.len() as u64, Duration::ZERO);
-        let alone = self.is_alone(now);
         if let Ok(at) = self.held.binary_search_by_key(&number, |call| call.number) {
+            let sent = self.held[at].sent;
+            latency = now - sent;
+            own = self.held[at].own;
+            self.counts_late |= matches!(reply, Some(Some(told)) if self.misses_calls(told, number, sent, now));
+            if self.is_alone(now) {
+                // No less than what was counted of its own calls: those held then, and those sent until this one was
+                // counted. Among others, it is better too little than too much.
+                let counted_by = if self.counts_late { now } else { now.min(sent + COUNTED_WITHIN) };
+                own += self.held.iter().skip(at + 1).filter(|call| call.sent <= counted_by).count() as u64;
+            } else if self.counts_late {
+                own = own.max(self.held.iter().filter(|call| call.answered).count() as u64 + 1);
+            }
+            let late = self.counts_late;
             let call = &mut self.held[at];
-            call.counted_by = call.counted_by.min(now);
-            // Where a worker is alone, this must be no less than what was counted of its own calls: those held then and
-            // those sent since. Among others, it is better too little than too much.
-            own = if alone { call.own + (self.sent - number) } else { call.own };
-            latency = now - call.sent;
+            call.answered = true;
+            call.counted_by = if late { now } else { call.counted_by.min(now) };
         }
         match reply {
             Some(Some(told)) => {
@@ -189,11 +218,30 @@ impl Window {
         self.length = interval;
         let used = max.saturating_sub(remaining);
         let foreign = used.saturating_sub(own.min(alone(max)));
+        let begins = self.knows_nothing(now);
+        let was_alone = self.is_alone(now);
         let others_at = match self.knowledge {
-            Knowledge::Told { others_at, .. } if foreign == 0 && !self.knows_nothing(now) => others_at,
-            _ => now,
+            _ if foreign > 0 => Some(now),
+            Knowledge::Told { others_at, .. } if !begins => others_at,
+            _ => None,
         };
+        self.soundings = if begins { 1 } else { self.soundings.saturating_add(1) };
+        self.counts_late &= !begins;
         self.knowledge = Knowledge::Told { max, foreign, at: now, others_at };
+        let usage = self.usage(max, foreign);
+        match begins || was_alone {
+            true => self.share.begin(&usage, now),
+            false => self.share.adapt(&usage, now),
+        }
+    }
+
+    /// Whether a reply tells of fewer calls than were sent long before its own, which HubSpot then counts later than
+    /// [`COUNTED_WITHIN`]. After a 429 that cannot be said, since what is refused may not be counted at all.
+    fn misses_calls(&self, told: Told, number: u64, sent: Instant, now: Instant) -> bool {
+        let counted = |call: &&Held| call.sent + COUNTED_WITHIN <= sent && call.sent + self.length > now;
+        let least = self.held.iter().take_while(|call| call.number < number).filter(counted).count() as u64;
+        told.max.saturating_sub(told.remaining) < least
+            && self.refused_at.is_none_or(|at| now > at + self.length + LONGEST_WAIT)
     }
 
     /// Takes note of a 429. `jitter` is in thousandths of the pause.
@@ -216,10 +264,12 @@ impl Window {
         self.not_before = Some(now + wait + wait * jitter / 1_000);
     }
 
-    /// Whether no calls of others were seen for a whole window.
+    /// Whether no calls of others were seen for a whole window, or none at all by the first replies: those tell of a whole
+    /// window too.
     fn is_alone(&self, now: Instant) -> bool {
         match self.knowledge {
-            Knowledge::Told { others_at, .. } => now > others_at + self.length,
+            Knowledge::Told { others_at: None, .. } => self.soundings >= SOUNDINGS,
+            Knowledge::Told { others_at: Some(at), .. } => now > at + self.length,
             Knowledge::Nothing | Knowledge::Untold => true,
         }
     }
