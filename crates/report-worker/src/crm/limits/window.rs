@@ -72,14 +72,6 @@ enum Knowledge {
     },
 }
 
-/// How calls may follow one another.
-enum Pace {
-    /// One at a time.
-    Singly,
-    /// So many in the window, and so far apart.
-    Calls { most: u64, gap: Duration },
-}
-
 impl Window {
     /// A window whose state the replies tell; until they do, `most` calls are allowed.
     pub(super) fn told_by_headers(most: u64, length: Duration) -> Self {
@@ -120,20 +112,18 @@ impl Window {
         if let Some(usage) = &shared {
             self.share.adapt(usage, now);
         }
-        match self.pace(now) {
-            Pace::Singly if self.under_way > 0 => return Err(None),
-            Pace::Singly => {}
-            Pace::Calls { most, gap } => {
-                if let Some(at) = self.last_sent.map(|sent| sent + gap).filter(|&at| now < at) {
-                    return Err(Some(at));
-                }
-                if self.held.len() as u64 >= most {
-                    let counted = self.held.iter().filter(|call| call.answered || !late);
-                    let leaves = counted.map(|call| call.counted_by + length).min();
-                    let grows = shared.filter(Usage::has_room).map(|_| now + LOOKS_AGAIN_AFTER);
-                    return Err(leaves.into_iter().chain(grows).min());
-                }
-            }
+        if self.sounds(now) && self.under_way > 0 {
+            return Err(None);
+        }
+        let (most, gap) = self.pace(now);
+        if let Some(at) = self.last_sent.map(|sent| sent + gap).filter(|&at| now < at) {
+            return Err(Some(at));
+        }
+        if self.held.len() as u64 >= most {
+            let counted = self.held.iter().filter(|call| call.answered || !late);
+            let leaves = counted.map(|call| call.counted_by + length).min();
+            let grows = shared.filter(Usage::has_room).map(|_| now + LOOKS_AGAIN_AFTER);
+            return Err(leaves.into_iter().chain(grows).min());
         }
         self.sent += 1;
         self.under_way += 1;
@@ -144,17 +134,22 @@ impl Window {
         Ok(self.sent)
     }
 
-    fn pace(&self, now: Instant) -> Pace {
+    /// Whether one call at a time finds out how the limit is used.
+    fn sounds(&self, now: Instant) -> bool {
+        let lone_so_far = matches!(self.knowledge, Knowledge::Told { foreign: 0, .. }) && self.soundings < SOUNDINGS;
+        self.knows_nothing(now) || lone_so_far
+    }
+
+    /// How many calls may be held, and how far apart they must be.
+    fn pace(&self, now: Instant) -> (u64, Duration) {
         match self.knowledge {
-            Knowledge::Nothing => Pace::Singly,
-            Knowledge::Untold => Pace::Calls { most: self.quota, gap: Duration::ZERO },
-            Knowledge::Told { at, .. } if now > at + self.length => Pace::Singly,
-            Knowledge::Told { foreign: 0, .. } if self.soundings < SOUNDINGS => Pace::Singly,
-            Knowledge::Told { max, .. } if self.is_alone(now) => Pace::Calls { most: alone(max), gap: Duration::ZERO },
-            Knowledge::Told { max, foreign, .. } => {
-                let (most, gap) = self.share.pace(&self.usage(max, foreign));
-                Pace::Calls { most, gap }
+            Knowledge::Nothing => (u64::MAX, Duration::ZERO),
+            Knowledge::Untold => (self.quota, Duration::ZERO),
+            Knowledge::Told { .. } if self.knows_nothing(now) => (u64::MAX, Duration::ZERO),
+            Knowledge::Told { max, foreign, .. } if !self.sounds(now) && !self.is_alone(now) => {
+                self.share.pace(&self.usage(max, foreign))
             }
+            Knowledge::Told { max, .. } => (alone(max), Duration::ZERO),
         }
     }
 
