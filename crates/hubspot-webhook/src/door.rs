@@ -65,6 +65,26 @@ impl Keys {
         self
     }
 
+    /// Adds further retired secrets; those that are there already stay once.
+    #[must_use]
+    pub fn and_retired(mut self, more: Vec<Secret>) -> Self {
+        for secret in more {
+            if self.secrets.iter().all(|known| known.bytes() != secret.bytes()) {
+                self.secrets.push(secret);
+            }
+        }
+        self
+    }
+
+    /// These secrets are live from now on, and those before them are retired: what they admitted still verifies.
+    ///
+    /// # Errors
+    /// An empty list is refused.
+    pub fn rotated(&self, live: Vec<Secret>) -> Result<Self, NoSecret> {
+        let rotated = Self { older_versions: self.older_versions.clone(), ..Self::new(live)? };
+        Ok(rotated.and_retired(self.secrets.clone()))
+    }
+
     /// Accepts v2 and v1 where they are listed. v3 is always accepted, and a delivery that carries it is judged by it.
     #[must_use]
     pub fn with_versions(mut self, versions: &[SignatureVersion]) -> Self {

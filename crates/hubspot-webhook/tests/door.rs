@@ -336,6 +336,29 @@ fn a_secret_that_was_retired_since_still_verifies() {
 }
 
 #[test]
+fn after_a_rotation_the_secrets_before_it_open_no_door_and_still_verify_what_they_admitted() {
+    let message = genuine().admit(&keys(&["newest"]), &urls(URL), NOW_MS).unwrap().encode();
+    let before = keys(&["newest", "older"]).with_retired(vec![secret("retired")]);
+    let once = before.rotated(vec![secret("next"), secret("newest")]).unwrap();
+    assert!(genuine().admit(&once, &urls(URL), NOW_MS).is_ok(), "it is still listed");
+    let twice = once.rotated(vec![secret("next")]).unwrap().and_retired(vec![secret("ancient")]);
+    assert_eq!(genuine().admit(&twice, &urls(URL), NOW_MS), Err(Refusal::SignatureMismatch));
+    let verified = Unverified::decode(&message).unwrap().verify(&twice).unwrap();
+    assert_eq!(verified.matched_secret(), MatchedSecret::Retired);
+    assert!(twice.rotated(vec![]).is_err());
+
+    let by = |key| Sent::older(sign_v1(&secret(key), BODY), "v1");
+    let all = keys(&["next", "newest", "older", "retired", "ancient"]).with_versions(&[SignatureVersion::V1]);
+    for key in ["next", "newest", "older", "retired", "ancient"] {
+        let message = by(key).admit(&all, &urls(URL), NOW_MS).unwrap().encode();
+        let twice = twice.clone().with_versions(&[SignatureVersion::V1]);
+        assert!(Unverified::decode(&message).unwrap().verify(&twice).is_ok(), "{key}");
+        let rotated = twice.rotated(vec![secret("another")]).unwrap();
+        assert!(Unverified::decode(&message).unwrap().verify(&rotated).is_ok(), "the versions stay: {key}");
+    }
+}
+
+#[test]
 fn the_id_tells_attempts_apart_and_copies_not() {
     let id = |sent: Sent, now_ms| sent.admit(&keys(&["newest"]), &urls(URL), now_ms).unwrap().id();
     let first = id(genuine(), NOW_MS);
