@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) associations: BTreeMap<(Kind, i64, Kind), Vec<i64>>,
     names: HashMap<(Kind, String), i64>,
     pub(crate) denied: BTreeSet<String>,
+    /// What a call has to show.
+    pub(crate) access_token: String,
     pub(crate) directory: Directory,
     pub(crate) properties: BTreeMap<Kind, Vec<Property>>,
     next_id: i64,
@@ -95,6 +97,7 @@ impl Account {
             associations: BTreeMap::new(),
             names: HashMap::new(),
             denied: BTreeSet::new(),
+            access_token: settings.access_token.clone(),
             directory: Directory::new(&settings.company_currency, &settings.additional_currencies),
             properties: Kind::ALL.into_iter().map(|kind| (kind, property::catalogue(kind))).collect(),
             // Ids do not fit into 32 bits: a program that thinks otherwise shall find out here.
@@ -374,6 +377,11 @@ impl Account {
         let changes = [("hs_amount_paid", paid.as_str()), ("hs_invoice_status", status), ("hs_payment_date", &now)];
         self.set(Kind::Invoice, invoice, &changes);
         payment
+    }
+
+    /// Gives the app another token: calls with the one before it answer 401.
+    pub fn rotate_token(&self, token: &str) {
+        self.lock().access_token = token.to_owned();
     }
 
     /// Takes the scope for a kind away from the token: its reads answer 403.

@@ -110,7 +110,7 @@ async fn answer(
 
 impl Api {
     fn authorization(&self) -> String {
-        format!("Bearer {}", self.account.settings().access_token)
+        format!("Bearer {}", self.account.lock().access_token)
     }
 
     /// Waits, unless the server closes.
