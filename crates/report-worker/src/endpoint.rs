@@ -9,11 +9,12 @@ use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
-use hubspot_webhook::door::{self, Keys, TargetUrls};
+use hubspot_webhook::door::{self, Keys, Refusal, TargetUrls};
 use hubspot_webhook::envelope::MAX_BODY_BYTES;
 use jiff::Timestamp;
 
 use crate::queue::Queue;
+use crate::secrets::{Renewal, Renewed};
 
 /// HubSpot gives up after 5 seconds, so whatever happens it is answered before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -25,7 +26,7 @@ const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Endpoint {
     /// The secrets and versions that are good now.
-    pub keys: Keys,
+    pub keys: Renewed<Keys>,
     /// The URLs that HubSpot was given.
     pub urls: TargetUrls,
     /// Where accepted deliveries go.
@@ -70,7 +71,15 @@ async fn answer(endpoint: &Endpoint, request: Request<Body>) -> StatusCode {
     let (method, query) = (head.method.as_str(), head.uri.query());
     let request = door::Request { method, headers: &headers, body: &body, queries: query.as_slice() };
     let now = (endpoint.clock)();
-    let envelope = match door::admit(&request, &endpoint.keys, &endpoint.urls, now.as_millisecond()) {
+    let admit = |keys: &Keys| door::admit(&request, keys, &endpoint.urls, now.as_millisecond());
+    let keys = endpoint.keys.now();
+    let mut admitted = admit(&keys);
+    if matches!(admitted, Err(Refusal::SignatureMismatch))
+        && let Renewal::Changed(keys) = endpoint.keys.renew(&keys).await
+    {
+        admitted = admit(&keys);
+    }
+    let envelope = match admitted {
         Ok(envelope) => envelope,
         Err(refusal) => {
             tracing::warn!(

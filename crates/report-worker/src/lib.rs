@@ -14,4 +14,5 @@ pub mod mailer;
 pub mod metrics;
 pub mod queue;
 pub mod report;
+pub mod secrets;
 pub mod store;

@@ -172,13 +172,13 @@ async fn implicit_tls_with_credentials() {
 }
 
 #[tokio::test]
-async fn wrong_or_missing_credentials_defer_because_the_mail_is_not_at_fault() {
+async fn wrong_or_missing_credentials_are_told_apart_because_the_mail_is_not_at_fault() {
     let server = Server::start(&["--tls", "--auth", "bell:secret"]);
     for (before, start, code) in
         [("smtps://bell:wr0ng@", "cannot authenticate at 127.0.0.1:", "535 "), ("smtps://", "530 ", "530 ")]
     {
         match send(&server.mailer(before), ANNA).await {
-            Outcome::Deferred { reply } => {
+            Outcome::Unauthenticated { reply } => {
                 assert!(reply.starts_with(start) && reply.contains(code) && !reply.contains("wr0ng"), "{reply}");
             }
             other => panic!("{other:?}"),

@@ -21,6 +21,7 @@ use crate::cycle::{self, App, Summary};
 use crate::endpoint::{self, Endpoint};
 use crate::mailer::{Directory, Mailer};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
+use crate::secrets::Renewed;
 use crate::store::{Books, MailState, Store};
 
 /// From one step of the day to the next, so that one can watch; `--once` does not wait.
@@ -108,7 +109,7 @@ impl Demo {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on this machine")?;
         let webhook_url = format!("http://{}/webhooks/hubspot", listener.local_addr()?);
-        let keys = Keys::new(vec![secret])?;
+        let keys = Renewed::from(Keys::new(vec![secret])?);
         let queue = Queue::Embedded(Embedded::open(folder.join("queue.sqlite"), EmbeddedSettings::default()).await?);
         let endpoint =
             Endpoint { keys: keys.clone(), urls: TargetUrls::new([&*webhook_url])?, queue: queue.clone(), clock };
@@ -118,14 +119,14 @@ impl Demo {
         let store = Store::open_to_work(&database).await?;
         let config = WorkConfig {
             keys,
-            database,
+            database: database.into(),
             crm: CrmConfig {
                 api_url: simulator.api_url().parse()?,
                 api_version: "2026-09".to_owned(),
-                access_token: token,
+                access_token: token.into(),
             },
             mail: MailConfig {
-                mailer: Mailer::Directory(Directory::new(folder.join("outbox"))),
+                mailer: Mailer::Directory(Directory::new(folder.join("outbox"))).into(),
                 from: "Closing Bell <bell@example.com>".to_owned(),
                 to: vec!["Finance <finance@example.com>".to_owned()],
                 owner: "owner@example.com".to_owned(),

@@ -15,12 +15,12 @@ use crate::store::Store;
 
 /// Listens and works until Ctrl-C or SIGTERM.
 pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
-    let config = LocalConfig::read(environment)?;
+    let config = LocalConfig::read(environment).await?;
     // The port and the books first: whoever has them is at work on the same files, and nothing of his may be taken up.
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there? (LISTEN)", config.listen))?;
-    let store = Store::open_to_work(&config.work.database).await?;
+    let store = Store::open_to_work(&config.work.database.now()).await?.with_login(&config.work.database);
     let queue = Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?;
     let interrupted = queue.take_up_interrupted(clock()).await?;
     if interrupted > 0 {

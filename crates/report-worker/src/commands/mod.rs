@@ -89,7 +89,9 @@ pub async fn run(cli: Cli, environment: &Environment, clock: fn() -> Timestamp) 
     outcome.unwrap_or_else(|error| {
         // Where stderr is closed nobody can be told; the exit code still is.
         let _ = writeln!(io::stderr(), "closing-bell: {error:#}");
-        if error.is::<Problems>() || error.is::<WrongUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        // Where only AWS Secrets Manager does not answer, nothing is wrong with the configuration.
+        let wrong = error.downcast_ref::<Problems>().is_some_and(|problems| !problems.are_transient());
+        if wrong || error.is::<WrongUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
     })
 }
 

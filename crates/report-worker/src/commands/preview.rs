@@ -56,7 +56,7 @@ pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -
 }
 
 async fn stored(definition: &Definition, environment: &Environment) -> anyhow::Result<Option<Document>> {
-    let books = database_alone(environment)?;
+    let books = database_alone(environment).await?;
     if matches!(&books, Books::Sqlite(file) if !file.exists()) {
         return Ok(None);
     }
@@ -127,17 +127,19 @@ async fn send(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let recipient = check_address(address).map_err(|error| WrongUsage(format!("--send-to: {error}")))?;
-    let config = MailConfig::read_alone(environment)?;
+    let config = MailConfig::read_alone(environment).await?;
     let sender = check_address(&config.from)?;
     let mail = mail(document, &config.from, address, now);
     let bytes = compose(&mail)?;
-    match config.mailer.send(&sender, &recipient, &mail.message_id, &bytes).await {
+    match config.mailer.now().send(&sender, &recipient, &mail.message_id, &bytes).await {
         Outcome::Accepted { reply } if args.json => {
             print(&json!({ "subject": document.subject, "to": recipient, "reply": reply }).to_string())
         }
         Outcome::Accepted { reply } => print(&format!("sent to {recipient}: {reply}")),
         Outcome::Refused { reply } => bail!("the mail server refuses the mail to {recipient}: {reply}"),
-        Outcome::Deferred { reply } => bail!("the mail server does not take the mail to {recipient} now: {reply}"),
+        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } => {
+            bail!("the mail server does not take the mail to {recipient} now: {reply}")
+        }
         Outcome::Unknown { cause } => bail!("nobody knows whether the mail to {recipient} was taken: {cause}"),
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 /// Compares all records; exit code 3 if some differ and are left so. Interrupted, it goes on where it was.
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
-    let (CrmConfig { api_url, api_version, access_token }, books) = reconcile_alone(environment)?;
+    let (CrmConfig { api_url, api_version, access_token }, books) = reconcile_alone(environment).await?;
     let crm = Crm::new(CrmSettings::new(api_url, api_version, access_token))?;
     if let Books::Sqlite(file) = &books {
         anyhow::ensure!(file.exists(), "there are no books in {}; `local` or `worker` makes them", file.display());

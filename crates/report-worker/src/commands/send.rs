@@ -74,7 +74,7 @@ pub(crate) struct Args {
 
 /// Signs, posts and prints the answer.
 pub(crate) async fn run(args: Args, environment: &Environment, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let secrets = client_secrets(environment)?;
+    let secrets = client_secrets(environment).await?;
     let newest = secrets.first().context("HUBSPOT_CLIENT_SECRETS holds no secret")?;
     let now_ms = now.as_millisecond();
     let body = match &args.file {

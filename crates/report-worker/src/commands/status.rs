@@ -63,7 +63,7 @@ struct BooksStatus {
 /// Asks everything that can be asked, each on its own.
 pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -> anyhow::Result<ExitCode> {
     let config = QueueConfig::read_alone(environment)?;
-    let database = database_alone(environment)?;
+    let database = database_alone(environment).await?;
     let mut status = Status::default();
     match Heartbeat::read(&config.heartbeat()) {
         Ok(heartbeat) => status.worker = Some(heartbeat),

@@ -51,7 +51,7 @@ struct CalledUrl {
 
 /// Asks the door and prints what it says.
 pub(crate) async fn run(args: Args, environment: &Environment, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let keys = Keys::new(client_secrets(environment)?)?.with_versions(&[args.signature_version]);
+    let keys = Keys::new(client_secrets(environment).await?)?.with_versions(&[args.signature_version]);
     let mut body = Vec::new();
     // At a terminal nobody has given a body, and waiting for one would look like hanging.
     if !io::stdin().is_terminal() {

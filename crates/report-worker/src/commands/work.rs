@@ -25,7 +25,7 @@ pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Tim
     if interrupted > 0 {
         tracing::warn!(interrupted, "mails were being sent when the last process ended; they are sent again");
     }
-    if let Mailer::Directory(outbox) = &config.mail.mailer {
+    if let Mailer::Directory(outbox) = &*config.mail.mailer.now() {
         tracing::info!(folder = %outbox.folder().display(), "mails are written to a folder and not sent");
     }
     let settings = Settings {

@@ -23,9 +23,9 @@ pub(super) struct Args {
 
 /// Works until Ctrl-C or SIGTERM, or for one cycle. A cycle with problems exits with 1.
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
-    let config = WorkerConfig::read(environment)?;
+    let config = WorkerConfig::read(environment).await?;
     let queue_url = config.queue_url.clone();
-    let store = Store::open_to_work(&config.work.database).await?;
+    let store = Store::open_to_work(&config.work.database.now()).await?.with_login(&config.work.database);
     let queue = Queue::Sqs(Sqs::connect(config.queue_url, config.dead_letter_queue_url).await);
     let interval = config.work.poll_interval;
     let app = work::app(store, queue, config.work, clock()).await?;

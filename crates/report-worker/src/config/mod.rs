@@ -1,5 +1,6 @@
 //! Configuration: the one room that reads the environment. Everything wrong is told at once, before anything starts.
 
+mod database;
 mod operator;
 mod reader;
 
@@ -13,16 +14,22 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+use self::database::database;
 pub use self::operator::QueueConfig;
 use self::operator::http_url;
 pub use self::reader::{Environment, Problem, Problems};
-use self::reader::{Reader, duration, list};
+use self::reader::{Reader, duration, list, read};
+use crate::crm::access_token;
 use crate::domain::time::zone;
 use crate::mailer::{Mailer, check_address};
-use crate::store::{Books, BooksError};
+use crate::secrets::Renewed;
+use crate::store::Books;
 
 /// Where `local` keeps its queue unless it is told otherwise.
 const QUEUE_FILE: &str = "closing-bell-queue.sqlite";
+
+const CLIENT_SECRETS: &str = "HUBSPOT_CLIENT_SECRETS";
+const RETIRED_SECRETS: &str = "HUBSPOT_RETIRED_SECRETS";
 
 /// What `closing-bell local` needs.
 #[derive(Debug)]
@@ -54,9 +61,9 @@ pub struct WorkerConfig {
 #[derive(Debug)]
 pub struct WorkConfig {
     /// The client secrets that verify a delivery again.
-    pub keys: Keys,
+    pub keys: Renewed<Keys>,
     /// Where the books are.
-    pub database: Books,
+    pub database: Renewed<Books>,
     /// The CRM.
     pub crm: CrmConfig,
     /// The mails.
@@ -77,14 +84,14 @@ pub struct CrmConfig {
     /// The dated version in its paths.
     pub api_version: String,
     /// The token that reads.
-    pub access_token: SecretString,
+    pub access_token: Renewed<SecretString>,
 }
 
 /// Who gets mail, and how it goes out.
 #[derive(Debug, Clone)]
 pub struct MailConfig {
     /// How it goes out.
-    pub mailer: Mailer,
+    pub mailer: Renewed<Mailer>,
     /// The sender, as in a From header.
     pub from: String,
     /// The recipients of the built-in reports.
@@ -98,8 +105,11 @@ impl LocalConfig {
     ///
     /// # Errors
     /// Every missing or wrong variable at once.
-    pub fn read(environment: &Environment) -> Result<Self, Problems> {
-        let mut reader = Reader::new(environment);
+    pub async fn read(environment: &Environment) -> Result<Self, Problems> {
+        read(environment, Self::from_reader).await
+    }
+
+    fn from_reader(reader: &mut Reader<'_>) -> Option<Self> {
         let urls = reader.required("WEBHOOK_URLS", "the exact URL that HubSpot posts to", |text| {
             text.parse::<TargetUrls>().map_err(|error| error.to_string())
         });
@@ -107,8 +117,8 @@ impl LocalConfig {
             text.parse::<SocketAddr>().map_err(|_| "not an address and port such as 127.0.0.1:8080".to_owned())
         });
         let queue_file = reader.or("QUEUE_FILE", QUEUE_FILE, |text| Ok(PathBuf::from(text)));
-        let work = WorkConfig::read(&mut reader, Some("sqlite:closing-bell.sqlite"));
-        reader.finish(|| Some(Self { urls: urls?, listen: listen?, queue_file: queue_file?, work: work? }))
+        let work = WorkConfig::read(reader, Some("sqlite:closing-bell.sqlite"));
+        Some(Self { urls: urls?, listen: listen?, queue_file: queue_file?, work: work? })
     }
 }
 
@@ -117,30 +127,32 @@ impl WorkerConfig {
     ///
     /// # Errors
     /// Every missing or wrong variable at once.
-    pub fn read(environment: &Environment) -> Result<Self, Problems> {
-        let mut reader = Reader::new(environment);
+    pub async fn read(environment: &Environment) -> Result<Self, Problems> {
+        read(environment, Self::from_reader).await
+    }
+
+    fn from_reader(reader: &mut Reader<'_>) -> Option<Self> {
         let queue_url = reader.required("QUEUE_URL", "the URL of the SQS queue", http_url);
         let dead_letter_queue_url =
             reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the SQS queue for dead letters", http_url);
-        let folder = operator::folder(&mut reader);
-        let work = WorkConfig::read(&mut reader, None);
+        let folder = operator::folder(reader);
+        let work = WorkConfig::read(reader, None);
         let allowed = reader.or("ALLOW_SQLITE_WITH_SQS", "no", |text| match text {
             "yes" => Ok(true),
             "no" => Ok(false),
             _ => Err("neither yes nor no".to_owned()),
         });
-        if work.as_ref().is_some_and(|work| matches!(work.database, Books::Sqlite(_))) && allowed == Some(false) {
+        if work.as_ref().is_some_and(|work| matches!(*work.database.now(), Books::Sqlite(_))) && allowed == Some(false)
+        {
             reader.problem(
                 "DATABASE_URL",
                 "SQLite together with SQS would lose the books with the container; \
                  set ALLOW_SQLITE_WITH_SQS=yes where the file's disk stays",
             );
         }
-        reader.finish(|| {
-            let (queue_url, dead_letter_queue_url) = (queue_url?, dead_letter_queue_url?);
-            let heartbeat = operator::worker_heartbeat(&folder, &queue_url);
-            Some(Self { queue_url, dead_letter_queue_url, heartbeat, work: work? })
-        })
+        let (queue_url, dead_letter_queue_url) = (queue_url?, dead_letter_queue_url?);
+        let heartbeat = operator::worker_heartbeat(&folder, &queue_url);
+        Some(Self { queue_url, dead_letter_queue_url, heartbeat, work: work? })
     }
 }
 
@@ -164,7 +176,7 @@ impl WorkConfig {
         let quiet = reader.or("QUIET_PERIOD", "5m", duration);
         Some(Self {
             keys: keys?,
-            database: database?,
+            database: reader.renewed(database?, &["DATABASE_URL"], database::renewed),
             crm: crm?,
             mail: mail?,
             zone: zone?,
@@ -180,10 +192,9 @@ impl CrmConfig {
             Url::parse(text).map_err(|_| "not a URL such as https://api.hubapi.com".to_owned())
         });
         let api_version = reader.or("HUBSPOT_API_VERSION", "2026-09", |text| Ok(text.to_owned()));
-        let access_token = reader.required("HUBSPOT_ACCESS_TOKEN", "the token that reads the CRM", |text| {
-            Ok(SecretString::from(text.to_owned()))
-        });
-        Some(Self { api_url: api_url?, api_version: api_version?, access_token: access_token? })
+        let access_token = reader.required("HUBSPOT_ACCESS_TOKEN", "the token that reads the CRM", |text| token(text));
+        let access_token = reader.renewed(access_token?, &["HUBSPOT_ACCESS_TOKEN"], |_, _, text| token(text));
+        Some(Self { api_url: api_url?, api_version: api_version?, access_token })
     }
 }
 
@@ -192,10 +203,8 @@ impl MailConfig {
     ///
     /// # Errors
     /// Every missing or wrong variable at once.
-    pub fn read_alone(environment: &Environment) -> Result<Self, Problems> {
-        let mut reader = Reader::new(environment);
-        let mail = Self::read(&mut reader);
-        reader.finish(|| mail)
+    pub async fn read_alone(environment: &Environment) -> Result<Self, Problems> {
+        read(environment, Self::read).await
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
@@ -204,15 +213,14 @@ impl MailConfig {
             Err(error) => Err(error.to_string()),
         };
         let mailer =
-            reader.required("SMTP_URL", "smtps://user:password@host:465, smtp://host:587 or file:folder", |text| {
-                Mailer::from_url(text).map_err(|error| error.to_string())
-            });
+            reader.required("SMTP_URL", "smtps://user:password@host:465, smtp://host:587 or file:folder", mailer);
         let from = reader.required("MAIL_FROM", "the sender's address", address);
         let to = reader.required("MAIL_TO", "the finance team's addresses, comma separated", |text| {
             list(text).map(address).collect::<Result<Vec<_>, _>>()
         });
         let owner = reader.optional("OWNER_EMAIL", address);
         let (mailer, from, to, owner) = (mailer?, from?, to?, owner?);
+        let mailer = reader.renewed(mailer, &["SMTP_URL"], |_, _, text| self::mailer(text));
         // Somebody must hear of trouble; without an owner it is the first of the team.
         let owner = owner.or_else(|| to.first().cloned())?;
         Some(Self { mailer, from, to, owner })
@@ -223,43 +231,50 @@ impl MailConfig {
 ///
 /// # Errors
 /// What is missing or wrong.
-pub fn client_secrets(environment: &Environment) -> Result<Vec<Secret>, Problems> {
-    let mut reader = Reader::new(environment);
-    let found = reader.required("HUBSPOT_CLIENT_SECRETS", "the app's client secret", secrets);
-    reader.finish(|| found)
+pub async fn client_secrets(environment: &Environment) -> Result<Vec<Secret>, Problems> {
+    read(environment, |reader| reader.required(CLIENT_SECRETS, "the app's client secret", secrets)).await
 }
 
 /// HubSpot and the books, for `reconcile`.
 ///
 /// # Errors
 /// Every missing or wrong variable at once.
-pub fn reconcile_alone(environment: &Environment) -> Result<(CrmConfig, Books), Problems> {
-    let mut reader = Reader::new(environment);
-    let crm = CrmConfig::read(&mut reader);
-    let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
-    reader.finish(|| crm.zip(books))
+pub async fn reconcile_alone(environment: &Environment) -> Result<(CrmConfig, Books), Problems> {
+    let config = |reader: &mut Reader<'_>| {
+        let crm = CrmConfig::read(reader);
+        let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
+        crm.zip(books)
+    };
+    read(environment, config).await
 }
 
 /// Where `DATABASE_URL` says that the books are, for `preview` and `status`.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn database_alone(environment: &Environment) -> Result<Books, Problems> {
-    let mut reader = Reader::new(environment);
-    let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
-    reader.finish(|| books)
+pub async fn database_alone(environment: &Environment) -> Result<Books, Problems> {
+    read(environment, |reader| reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database)).await
 }
 
-fn keys(reader: &mut Reader<'_>) -> Option<Keys> {
-    let live = reader.required("HUBSPOT_CLIENT_SECRETS", "the app's client secret", secrets);
-    let retired = reader.optional("HUBSPOT_RETIRED_SECRETS", secrets);
+fn keys(reader: &mut Reader<'_>) -> Option<Renewed<Keys>> {
+    let live = reader.required(CLIENT_SECRETS, "the app's client secret", secrets);
+    let retired = reader.optional(RETIRED_SECRETS, secrets);
     let versions = reader.or("HUBSPOT_SIGNATURE_VERSIONS", "v3", |text| {
         list(text)
             .map(|word| word.parse::<SignatureVersion>().map_err(|error| error.to_string()))
             .collect::<Result<Vec<_>, _>>()
     });
-    let keys = Keys::new(live?).ok()?.with_versions(&versions?);
-    Some(keys.with_retired(retired?.unwrap_or_default()))
+    let keys = Keys::new(live?).ok()?.with_versions(&versions?).with_retired(retired?.unwrap_or_default());
+    Some(reader.renewed(keys, &[CLIENT_SECRETS, RETIRED_SECRETS], renewed_keys))
+}
+
+/// What is in the queue was signed with the secrets before, so these stay as retired ones.
+fn renewed_keys(keys: &Keys, variable: &'static str, text: &str) -> Result<Keys, String> {
+    let secrets = secrets(text)?;
+    match variable {
+        RETIRED_SECRETS => Ok(keys.clone().and_retired(secrets)),
+        _ => keys.rotated(secrets).map_err(|error| error.to_string()),
+    }
 }
 
 fn secrets(text: &str) -> Result<Vec<Secret>, String> {
@@ -270,8 +285,13 @@ fn secrets(text: &str) -> Result<Vec<Secret>, String> {
     }
 }
 
-fn database(text: &str) -> Result<Books, String> {
-    text.parse().map_err(|error: BooksError| error.to_string())
+fn token(text: &str) -> Result<SecretString, String> {
+    let what = "it has characters that no token has; give the token alone, as plain text such as pat-eu1-…";
+    access_token(text).map_err(|_| what.to_owned())
+}
+
+fn mailer(text: &str) -> Result<Mailer, String> {
+    Mailer::from_url(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -289,25 +309,25 @@ mod tests {
         ]
     }
 
-    #[test]
-    fn a_short_configuration_is_enough() {
-        let config = LocalConfig::read(&Environment::of(&local())).unwrap();
+    #[tokio::test]
+    async fn a_short_configuration_is_enough() {
+        let config = LocalConfig::read(&Environment::of(&local())).await.unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.work.mail.to, ["cfo@example.com", "Books <books@example.com>"]);
         assert_eq!(config.work.mail.owner, "cfo@example.com");
         assert_eq!(config.work.poll_interval, Duration::from_secs(60));
         assert_eq!(config.work.quiet, Duration::from_secs(300));
-        assert!(matches!(config.work.database, Books::Sqlite(file) if *file == *"closing-bell.sqlite"));
+        assert!(matches!(&*config.work.database.now(), Books::Sqlite(file) if **file == *"closing-bell.sqlite"));
     }
 
-    #[test]
-    fn everything_missing_is_told_at_once() {
-        let problems = WorkerConfig::read(&Environment::of(&[])).unwrap_err();
+    #[tokio::test]
+    async fn everything_missing_is_told_at_once() {
+        let problems = WorkerConfig::read(&Environment::of(&[])).await.unwrap_err();
         insta::assert_snapshot!("everything_missing", problems.to_string());
     }
 
-    #[test]
-    fn everything_wrong_is_told_at_once_and_no_secret_with_it() {
+    #[tokio::test]
+    async fn everything_wrong_is_told_at_once_and_no_secret_with_it() {
         let wrong = [
             ("WEBHOOK_URLS", "bell.example.com"),
             ("LISTEN", "8080"),
@@ -324,37 +344,37 @@ mod tests {
             ("POLL_INTERVAL", "often"),
             ("QUIET_PERIOD", "-5m"),
         ];
-        let problems = LocalConfig::read(&Environment::of(&wrong)).unwrap_err().to_string();
+        let problems = LocalConfig::read(&Environment::of(&wrong)).await.unwrap_err().to_string();
         assert!(!problems.contains("hush"), "{problems}");
         insta::assert_snapshot!("everything_wrong", problems);
     }
 
-    #[test]
-    fn a_list_without_a_secret_is_none() {
+    #[tokio::test]
+    async fn a_list_without_a_secret_is_none() {
         for name in ["HUBSPOT_CLIENT_SECRETS", "HUBSPOT_RETIRED_SECRETS"] {
             let mut variables = local();
             variables.retain(|(given, _)| *given != name);
             variables.push((name, "[]"));
-            let problems = LocalConfig::read(&Environment::of(&variables)).unwrap_err().to_string();
+            let problems = LocalConfig::read(&Environment::of(&variables)).await.unwrap_err().to_string();
             assert!(problems.contains(name) && problems.contains("it holds no secret"), "{problems}");
         }
     }
 
-    #[test]
-    fn sqlite_with_sqs_must_be_asked_for() {
+    #[tokio::test]
+    async fn sqlite_with_sqs_must_be_asked_for() {
         let mut variables = local();
         variables.extend([
             ("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/bell"),
             ("DEAD_LETTER_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/dead"),
             ("DATABASE_URL", "sqlite:books.sqlite"),
         ]);
-        let problems = WorkerConfig::read(&Environment::of(&variables)).unwrap_err().to_string();
+        let problems = WorkerConfig::read(&Environment::of(&variables)).await.unwrap_err().to_string();
         assert!(problems.contains("ALLOW_SQLITE_WITH_SQS=yes"), "{problems}");
         variables.push(("ALLOW_SQLITE_WITH_SQS", "yes"));
-        WorkerConfig::read(&Environment::of(&variables)).unwrap();
+        WorkerConfig::read(&Environment::of(&variables)).await.unwrap();
         variables.pop();
         variables.push(("DATABASE_URL", "mysql://bell:hush@db.example.com/books"));
-        let config = WorkerConfig::read(&Environment::of(&variables)).unwrap();
+        let config = WorkerConfig::read(&Environment::of(&variables)).await.unwrap();
         assert!(!format!("{config:?}").contains("hush"), "{config:?}");
     }
 }

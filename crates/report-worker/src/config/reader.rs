@@ -1,10 +1,23 @@
-//! Reads variables and gathers what is wrong with them.
+//! Reads variables and gathers what is wrong with them; a secret's text may be in AWS Secrets Manager.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use secrecy::ExposeSecret;
+use tokio::task::JoinSet;
+
+use crate::secrets::{Part, Renew, Renewed, SecretsManager};
+
+/// The variables whose text may be in AWS Secrets Manager, and the variables that say where.
+const SECRETS: [(&str, &str); 5] = [
+    ("HUBSPOT_CLIENT_SECRETS", "HUBSPOT_CLIENT_SECRETS_ARN"),
+    ("HUBSPOT_RETIRED_SECRETS", "HUBSPOT_RETIRED_SECRETS_ARN"),
+    ("HUBSPOT_ACCESS_TOKEN", "HUBSPOT_ACCESS_TOKEN_ARN"),
+    ("SMTP_URL", "SMTP_URL_ARN"),
+    ("DATABASE_URL", "DATABASE_URL_ARN"),
+];
 
 /// The environment variables of the process, read once.
 #[derive(Clone, Default)]
@@ -37,6 +50,8 @@ pub struct Problem {
     pub variable: &'static str,
     /// What is wrong and what to do.
     pub what: String,
+    /// Whether it may pass by itself: AWS Secrets Manager does not answer.
+    pub is_transient: bool,
 }
 
 /// Everything that is wrong with the configuration.
@@ -44,6 +59,13 @@ pub struct Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl std::error::Error for Problems {}
+
+impl Problems {
+    /// Whether all of it may pass by itself, so that nothing is wrong with the configuration.
+    pub fn are_transient(&self) -> bool {
+        self.0.iter().all(|problem| problem.is_transient)
+    }
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,15 +79,72 @@ impl fmt::Display for Problems {
 pub(super) struct Reader<'e> {
     environment: &'e Environment,
     problems: Vec<Problem>,
+    /// Of the variables that are asked for, those that Secrets Manager has.
+    wanted: Wanted,
+    /// What it has said.
+    fetched: Option<Fetched>,
+}
+
+/// For a variable, the one that says where its text is, and the ARN or name in it.
+type Wanted = BTreeMap<&'static str, (&'static str, String)>;
+
+/// What AWS Secrets Manager has said.
+struct Fetched {
+    manager: SecretsManager,
+    answers: BTreeMap<&'static str, Result<Part, Problem>>,
+}
+
+/// Reads a configuration. Where some of its secrets are in AWS Secrets Manager it is read twice: first to see which, then
+/// with what they are, so that every problem is told at once.
+///
+/// # Errors
+/// Every missing or wrong variable, and every secret that cannot be read.
+pub(super) async fn read<T>(
+    environment: &Environment,
+    config: impl Fn(&mut Reader<'_>) -> Option<T>,
+) -> Result<T, Problems> {
+    let mut reader = Reader::new(environment);
+    let first = config(&mut reader);
+    if reader.wanted.is_empty() {
+        return reader.finish(|| first);
+    }
+    let fetched = Some(fetch(reader.wanted).await);
+    let mut reader = Reader { fetched, ..Reader::new(environment) };
+    let second = config(&mut reader);
+    reader.finish(|| second)
+}
+
+/// Asks for all of them at once.
+async fn fetch(wanted: Wanted) -> Fetched {
+    let manager = SecretsManager::connect().await;
+    let mut reading = JoinSet::new();
+    for (variable, (arn_variable, arn)) in wanted {
+        let manager = manager.clone();
+        reading.spawn(async move {
+            let problem = |what, is_transient| Problem { variable: arn_variable, what, is_transient };
+            let part = match manager.read(&arn).await {
+                Ok(text) if text.expose_secret().is_empty() => {
+                    Err(problem(format!("the secret {arn} in AWS Secrets Manager is empty"), false))
+                }
+                Ok(text) => Ok(Part { variable, arn, text }),
+                Err(error) => {
+                    let is_transient = error.is_transient();
+                    Err(problem(format!("{:#}", anyhow::Error::from(error)), is_transient))
+                }
+            };
+            (variable, part)
+        });
+    }
+    Fetched { manager, answers: reading.join_all().await.into_iter().collect() }
 }
 
 impl<'e> Reader<'e> {
     pub(super) fn new(environment: &'e Environment) -> Self {
-        Self { environment, problems: Vec::new() }
+        Self { environment, problems: Vec::new(), wanted: BTreeMap::new(), fetched: None }
     }
 
     pub(super) fn problem(&mut self, variable: &'static str, what: impl Into<String>) {
-        self.problems.push(Problem { variable, what: what.into() });
+        self.problems.push(Problem { variable, what: what.into(), is_transient: false });
     }
 
     /// A variable that must be there; `meaning` says what it is.
@@ -77,7 +156,11 @@ impl<'e> Reader<'e> {
     ) -> Option<T> {
         let value = self.optional(name, parse)?;
         if value.is_none() {
-            self.problem(name, format!("not set; {meaning}"));
+            let or_there = match arn_variable(name) {
+                Some(arn) => format!(" (or {arn}: where AWS Secrets Manager has it)"),
+                None => String::new(),
+            };
+            self.problem(name, format!("not set; {meaning}{or_there}"));
         }
         value
     }
@@ -89,8 +172,10 @@ impl<'e> Reader<'e> {
         default: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = self.environment.get(name).unwrap_or(default);
-        self.parsed(name, text, parse)
+        match self.text(name)? {
+            Some(text) => self.parsed(name, &text, parse),
+            None => self.parsed(name, default, parse),
+        }
     }
 
     /// A variable that may be missing: `Some(None)`. A wrong one is a problem and gives `None`.
@@ -99,16 +184,40 @@ impl<'e> Reader<'e> {
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<Option<T>> {
-        if self.environment.get(&format!("{name}_ARN")).is_some() {
-            self.problem(
-                name,
-                format!("{name}_ARN is set, but this version does not read Secrets Manager; set {name}"),
-            );
+        match self.text(name)? {
+            None => Some(None),
+            Some(text) => self.parsed(name, &text, parse).map(Some),
+        }
+    }
+
+    /// What was made of these variables' texts; made anew by `renew` when Secrets Manager has other texts.
+    pub(super) fn renewed<T>(&self, value: T, names: &[&str], renew: Renew<T>) -> Renewed<T> {
+        let Some(fetched) = &self.fetched else { return value.into() };
+        let parts: Vec<Part> =
+            names.iter().filter_map(|&name| fetched.answers.get(name)?.as_ref().ok().cloned()).collect();
+        if parts.is_empty() { value.into() } else { Renewed::from_parts(value, fetched.manager.clone(), parts, renew) }
+    }
+
+    /// A variable's text, from wherever it is; `None` if that is a problem, or has still to be asked for.
+    fn text(&mut self, name: &'static str) -> Option<Option<String>> {
+        let given = self.environment.get(name);
+        let Some((variable, arn)) = arn_variable(name).and_then(|arn| Some((arn, self.environment.get(arn)?))) else {
+            return Some(given.map(str::to_owned));
+        };
+        if given.is_some() {
+            self.problem(name, format!("{variable} is set too; keep one of them"));
             return None;
         }
-        match self.environment.get(name) {
-            None => Some(None),
-            Some(text) => self.parsed(name, text, parse).map(Some),
+        let Some(fetched) = &self.fetched else {
+            self.wanted.insert(name, (variable, arn.to_owned()));
+            return None;
+        };
+        match fetched.answers.get(name)? {
+            Ok(part) => Some(Some(part.text.expose_secret().to_owned())),
+            Err(problem) => {
+                self.problems.push(problem.clone());
+                None
+            }
         }
     }
 
@@ -121,7 +230,8 @@ impl<'e> Reader<'e> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(what) => {
-                self.problem(name, what);
+                let is_fetched = self.fetched.as_ref().is_some_and(|fetched| fetched.answers.contains_key(name));
+                self.problem(arn_variable(name).filter(|_| is_fetched).unwrap_or(name), what);
                 None
             }
         }
@@ -134,6 +244,11 @@ impl<'e> Reader<'e> {
             _ => Err(Problems(self.problems)),
         }
     }
+}
+
+/// The variable that says where AWS Secrets Manager has the text of this one.
+fn arn_variable(name: &str) -> Option<&'static str> {
+    SECRETS.iter().find(|(variable, _)| *variable == name).map(|(_, arn)| *arn)
 }
 
 /// The members of a comma separated list.

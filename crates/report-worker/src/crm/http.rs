@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, redirect};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -17,6 +17,7 @@ use url::{Host, Url};
 use super::CrmSettings;
 use super::error::{CrmError, Flaw};
 use super::limits::{Budget, Gate, LONGEST_WAIT, Told};
+use crate::secrets::{Renewal, Renewed};
 
 /// How often one request is made before its error is given to the caller, whose next cycle tries again anyway.
 const ATTEMPTS: u32 = 3;
@@ -54,7 +55,7 @@ impl Task {
 pub(super) struct Http {
     client: Client,
     base: String,
-    authorization: HeaderValue,
+    token: Renewed<SecretString>,
     retry_pause: Duration,
     pub(super) gate: Gate,
     zone: Mutex<Option<TimeZone>>,
@@ -67,12 +68,7 @@ impl Http {
             let host = api_url.host_str().unwrap_or("no host").to_owned();
             return Err(CrmError::Address { scheme: api_url.scheme().to_owned(), host });
         }
-        let token = access_token.expose_secret();
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| CrmError::Token)?;
-        if token.is_empty() || token.contains(char::is_whitespace) {
-            return Err(CrmError::Token);
-        }
-        authorization.set_sensitive(true);
+        super::access_token(access_token.now().expose_secret())?;
         let mut client = Client::builder()
             .user_agent(concat!("closing-bell/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -85,7 +81,7 @@ impl Http {
         Ok(Self {
             client: client.build().map_err(CrmError::Client)?,
             base: api_url.as_str().trim_end_matches('/').to_owned(),
-            authorization,
+            token: access_token.clone(),
             retry_pause: settings.retry_pause,
             gate: Gate::new(settings.search_window, settings.retry_pause),
             zone: Mutex::default(),
@@ -131,10 +127,16 @@ impl Http {
         let mut attempt = 1;
         loop {
             *calls += 1;
-            let error = match self.ask_once(task, method.clone(), &url, body).await {
+            let token = self.token.now();
+            let error = match self.ask_once(task, method.clone(), &url, &token, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            if matches!(error, CrmError::Unauthorized { .. })
+                && let Renewal::Changed(_) = self.token.renew(&token).await
+            {
+                continue;
+            }
             let Some(pause) = self.pause_after(&error, attempt) else { return Err(error) };
             tracing::debug!(task = task.words, attempt, pause_ms = pause.as_millis(), %error, "HubSpot is asked again");
             sleep(pause).await;
@@ -147,6 +149,7 @@ impl Http {
         task: Task,
         method: Method,
         url: &str,
+        token: &SecretString,
         body: Option<&Value>,
     ) -> Result<T, CrmError> {
         let unreachable =
@@ -156,7 +159,7 @@ impl Http {
             wait: closed.until.saturating_duration_since(Instant::now()),
             daily: closed.daily,
         })?;
-        let mut request = self.client.request(method, url).header(AUTHORIZATION, self.authorization.clone());
+        let mut request = self.client.request(method, url).header(AUTHORIZATION, bearer(token)?);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -220,6 +223,13 @@ impl Http {
             }
         }
     }
+}
+
+/// A token as a header, which no log of the client shows.
+fn bearer(token: &SecretString) -> Result<HeaderValue, CrmError> {
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| CrmError::Token)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// The body, or `None` if it is too long.

@@ -26,6 +26,7 @@ use url::Url;
 
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::record::Kind;
+use crate::secrets::Renewed;
 
 pub use bulk::Readings;
 pub use error::{CrmError, ErrorReply, Flaw};
@@ -44,7 +45,7 @@ pub struct CrmSettings {
     /// The dated version in the paths, such as `2026-09`.
     pub api_version: String,
     /// The token that reads the CRM.
-    pub access_token: SecretString,
+    pub access_token: Renewed<SecretString>,
     /// The time one request may take, its body included.
     pub request_timeout: Duration,
     /// The pause before the first repetition of a request; the second waits twice as long. Up to half is added at
@@ -57,16 +58,28 @@ pub struct CrmSettings {
 impl CrmSettings {
     /// The settings for a real account: 30 s a request; 2 s before a repetition, the least that HubSpot asks for after
     /// 423; 5 searches a second.
-    pub fn new(api_url: Url, api_version: String, access_token: SecretString) -> Self {
+    pub fn new(api_url: Url, api_version: String, access_token: impl Into<Renewed<SecretString>>) -> Self {
         Self {
             api_url,
             api_version,
-            access_token,
+            access_token: access_token.into(),
             request_timeout: Duration::from_secs(30),
             retry_pause: Duration::from_secs(2),
             search_window: Duration::from_secs(1),
         }
     }
+}
+
+/// Reads an access token.
+///
+/// # Errors
+/// It is empty or has characters that no token has.
+pub fn access_token(text: &str) -> Result<SecretString, CrmError> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '{' | '}' | '"');
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err(CrmError::Token);
+    }
+    Ok(SecretString::from(text))
 }
 
 /// A HubSpot account that can be read.

@@ -26,6 +26,7 @@ use tokio::sync::Mutex;
 use crate::crm::Crm;
 use crate::mailer::Mailer;
 use crate::queue::{Message, Queue};
+use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
 /// Everything a cycle works with.
@@ -37,7 +38,7 @@ pub struct App {
     /// HubSpot.
     pub crm: Crm,
     /// How mails go out.
-    pub mailer: Mailer,
+    pub mailer: Renewed<Mailer>,
     /// What the cycle was told.
     pub settings: Settings,
     known: Mutex<Option<books::Fetched>>,
@@ -70,7 +71,7 @@ const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The client secrets that verify a delivery again, retired ones included.
-    pub keys: Keys,
+    pub keys: Renewed<Keys>,
     /// The sender of the mails, as in a From header.
     pub mail_from: String,
     /// The recipients of the reports.
@@ -186,7 +187,8 @@ fn chain(error: impl Into<anyhow::Error>) -> String {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(queue: Queue, store: Store, crm: Crm, mailer: Mailer, settings: Settings) -> Self {
+    pub fn new(queue: Queue, store: Store, crm: Crm, mailer: impl Into<Renewed<Mailer>>, settings: Settings) -> Self {
+        let mailer = mailer.into();
         let (known, memory, stop) = (Mutex::new(None), Lock::default(), stop::Stop::new());
         Self { queue, store, crm, mailer, settings, known, memory, stop }
     }
@@ -237,7 +239,12 @@ async fn run_rested(app: &App, now: Timestamp, summary: &mut Summary) {
         summary.next_at = None;
     }
     app.memory().rest = None;
-    let next_midnight = run(app, received, now, summary).await;
+    let mut next_midnight = run(app, received, now, summary).await;
+    if !summary.problems.is_empty() && !app.stop.is_asked() && app.store.takes_new_login().await {
+        // What failed for want of the password has left its work where it was.
+        summary.problems.clear();
+        next_midnight = run(app, Vec::new(), now, summary).await;
+    }
     if let Some(midnight) = next_midnight.filter(|_| summary.problems.is_empty() && !app.stop.is_asked()) {
         let until = summary.next_at.into_iter().chain([midnight, now + LONGEST_REST]).min().unwrap_or(now);
         app.memory().rest = Some(Rest { until, next_at: summary.next_at });

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::report::{domain_of, outgoing};
 use super::{App, Summary, after};
 use crate::mailer::{Mail, Outcome, compose};
+use crate::secrets::Renewal;
 use crate::store::{MailState, StoreError, WaitingMail};
 
 /// How many mails are looked at in one go.
@@ -61,8 +62,7 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
     if !app.store.claim_mail(mail, after(now, HELD_FOR), now).await? {
         return Ok(());
     }
-    let sending = app.mailer.send(&mail.sender, &mail.address, message_id, &mail.bytes);
-    let outcome = app.stop.or(GRACE, sending).await.unwrap_or_else(|| Outcome::Unknown {
+    let outcome = app.stop.or(GRACE, hand_over(app, mail)).await.unwrap_or_else(|| Outcome::Unknown {
         cause: "the worker was asked to end while the mail server had not answered".to_owned(),
     });
     let uncertain = matches!(mail.state, MailState::Sending | MailState::Unknown);
@@ -74,10 +74,14 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
             (MailState::Sent, reply, None)
         }
         Outcome::Refused { reply } => (MailState::Refused, reply, None),
-        Outcome::Deferred { reply } if attempts >= MOST_ATTEMPTS => (MailState::Refused, reply, None),
+        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } if attempts >= MOST_ATTEMPTS => {
+            (MailState::Refused, reply, None)
+        }
         // An attempt that may have arrived is not made undone by a later one that did not.
-        Outcome::Deferred { reply } if uncertain => (MailState::Unknown, reply, Some(again)),
-        Outcome::Deferred { reply } => (MailState::Waiting, reply, Some(again)),
+        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } if uncertain => {
+            (MailState::Unknown, reply, Some(again))
+        }
+        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } => (MailState::Waiting, reply, Some(again)),
         Outcome::Unknown { cause } if attempts >= MOST_ATTEMPTS => (MailState::Unknown, cause, None),
         Outcome::Unknown { cause } => (MailState::Unknown, cause, Some(again)),
     };
@@ -94,6 +98,19 @@ async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut S
         }
     }
     app.store.set_mail_state(mail, state, &reply, next_at, now).await
+}
+
+/// One attempt; where the server refuses the credentials and there are new ones, a second with these.
+async fn hand_over(app: &App, mail: &WaitingMail) -> Outcome {
+    let WaitingMail { sender, address, message_id, bytes, .. } = mail;
+    let mailer = app.mailer.now();
+    let outcome = mailer.send(sender, address, message_id, bytes).await;
+    if matches!(outcome, Outcome::Unauthenticated { .. })
+        && let Renewal::Changed(mailer) = app.mailer.renew(&mailer).await
+    {
+        return mailer.send(sender, address, message_id, bytes).await;
+    }
+    outcome
 }
 
 /// The wait after some attempts.

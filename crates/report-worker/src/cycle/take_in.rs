@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hubspot_webhook::door::{Keys, Refusal};
 use hubspot_webhook::envelope::{Envelope, Unverified};
 use hubspot_webhook::event::{self, Action, Event, ObjectType};
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use super::hand::{Hand, Round};
 use super::{App, Summary};
 use crate::domain::record::{Kind, RecordKey};
 use crate::queue::{MAX_MESSAGES, Message, QueueError};
+use crate::secrets::Renewal;
 use crate::store::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, StoreError, TakenIn};
 
 /// The most messages in one cycle, so that an endless stream does not keep the reports waiting for ever.
@@ -41,6 +43,25 @@ pub(super) enum TakeInError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Why a message can never be taken in; this is the cause that goes with a dead letter.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("envelope: {0}")]
+    Envelope(String),
+    #[error("signature: {}", .0.reason())]
+    Signature(Refusal),
+    #[error("body: {0}")]
+    Body(String),
+}
+
+/// What can neither be taken in nor given up. It comes back when its visibility timeout ends.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0} deliveries match no client secret that is known, and it is not known whether AWS Secrets Manager has a newer one; \
+     they stay in the queue"
+)]
+struct InDoubt(u64);
 
 /// Looks whether the queue has anything: no message means that it is empty.
 pub(super) async fn look(app: &App, now: Timestamp) -> Result<Vec<Message>, QueueError> {
@@ -147,13 +168,27 @@ async fn take_in_round(
     summary: &mut Summary,
 ) -> Result<(), TakeInError> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
+    let (mut keys, mut renewal, mut in_doubt) = (app.settings.keys.now(), None, 0_u64);
     for (index, message) in round.iter().enumerate() {
-        match read(&message.body, app, books) {
+        let mut taken = read(&message.body, &keys, books);
+        if matches!(taken, Err(Unfit::Signature(Refusal::SignatureMismatch))) && renewal.is_none() {
+            // All of the round was there before the secrets are read again, so once is enough for all of it.
+            let asked = app.stop.or(GRACE, app.settings.keys.renew(&keys)).await.unwrap_or(Renewal::Unknown);
+            if let Renewal::Changed(newer) = renewal.insert(asked) {
+                keys = newer.clone();
+                taken = read(&message.body, &keys, books);
+            }
+        }
+        match taken {
             Ok((delivery, body_bytes)) => {
                 batch.push((message, delivery));
                 bytes += body_bytes;
             }
+            Err(Unfit::Signature(Refusal::SignatureMismatch)) if matches!(renewal, Some(Renewal::Unknown)) => {
+                in_doubt += 1;
+            }
             Err(cause) => {
+                let cause = cause.to_string();
                 tracing::error!(
                     message_id = message.id,
                     cause,
@@ -171,6 +206,9 @@ async fn take_in_round(
             return Err(error);
         }
         bytes = 0;
+    }
+    if in_doubt > 0 {
+        summary.problem("take in", InDoubt(in_doubt));
     }
     Ok(())
 }
@@ -261,19 +299,18 @@ async fn delete(app: &App, done: &[Message]) -> Result<(), QueueError> {
 }
 
 /// Decodes, verifies again and parses a message, and says how large its body is; or the cause why it can never be taken in.
-fn read(message: &str, app: &App, books: &Books) -> Result<(Delivery, usize), String> {
-    let unverified = Unverified::decode(message).map_err(|error| format!("envelope: {error}"))?;
-    let envelope =
-        unverified.verify(&app.settings.keys).map_err(|refusal| format!("signature: {}", refusal.reason()))?;
+fn read(message: &str, keys: &Keys, books: &Books) -> Result<(Delivery, usize), Unfit> {
+    let unverified = Unverified::decode(message).map_err(|error| Unfit::Envelope(error.to_string()))?;
+    let envelope = unverified.verify(keys).map_err(Unfit::Signature)?;
     let received_at = Timestamp::from_millisecond(envelope.received_at_ms())
-        .map_err(|_| "envelope: the time of receipt is out of range".to_owned())?;
+        .map_err(|_| Unfit::Envelope("the time of receipt is out of range".to_owned()))?;
     tracing::debug!(
         delivery_id = envelope.id(),
         correlation_id = envelope.correlation_id(),
         trace_id = envelope.trace_id(),
         "a delivery verifies again"
     );
-    let members = event::parse(envelope.body()).map_err(|error| format!("body: {error}"))?;
+    let members = event::parse(envelope.body()).map_err(|error| Unfit::Body(error.to_string()))?;
     let bytes = envelope.body().len();
     Ok((delivery(&envelope, received_at, members, books), bytes))
 }

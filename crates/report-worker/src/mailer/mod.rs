@@ -42,9 +42,15 @@ pub enum Outcome {
         reply: String,
     },
     /// Surely not delivered, and worth trying again: a 4xx reply, no connection, silence before the message was sent, or
-    /// trouble with TLS or the credentials. The last is a fault of the configuration and must not use up mails.
+    /// trouble with TLS.
     Deferred {
         /// What the server said, or what failed.
+        reply: String,
+    },
+    /// Surely not delivered: the server refuses the credentials, or wants some. A fault of the configuration, which must not
+    /// use up mails.
+    Unauthenticated {
+        /// What the server said.
         reply: String,
     },
     /// The connection was lost after the message went out: delivered or not, nobody knows. Repeat under the same Message-ID.

@@ -83,7 +83,7 @@ impl Smtp {
         };
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
-            Err(reply) => return Outcome::Deferred { reply },
+            Err(outcome) => return outcome,
         };
         let outcome = self.transact(&mut connection, from, recipient, bytes).await;
         if matches!(outcome, Outcome::Accepted { .. } | Outcome::Refused { .. }) {
@@ -95,7 +95,7 @@ impl Smtp {
 
     /// Connects, encrypts and authenticates. Whatever goes wrong here is about the server or the configuration, not about the
     /// mail: also a 5xx, such as 535 for wrong credentials (RFC 4954, 6), leaves the mail to be tried again.
-    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Outcome> {
         let Self { host, port, timeouts, .. } = self;
         let hello = ClientId::default();
         let tls = match &self.encryption {
@@ -107,16 +107,22 @@ impl Smtp {
             AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), Some(timeouts.connect), &hello, tls, None);
         let mut connection = within(timeouts.connect + timeouts.command * 2, connecting)
             .await
-            .map_err(|failure| format!("cannot connect to {host}:{port}: {failure}"))?;
+            .map_err(|failure| Outcome::Deferred { reply: format!("cannot connect to {host}:{port}: {failure}") })?;
         if let Encryption::StartTls(tls) = &self.encryption {
             within(timeouts.command * 2, connection.starttls(tls.clone(), &hello))
                 .await
-                .map_err(|failure| format!("cannot encrypt the connection to {host}:{port}: {failure}"))?;
+                .map_err(|failure| format!("cannot encrypt the connection to {host}:{port}: {failure}"))
+                .map_err(|reply| Outcome::Deferred { reply })?;
         }
         if let Some(credentials) = &self.credentials {
-            within(timeouts.command, connection.auth(DEFAULT_MECHANISMS, credentials))
-                .await
-                .map_err(|failure| format!("cannot authenticate at {host}:{port}: {failure}"))?;
+            let authenticating = connection.auth(DEFAULT_MECHANISMS, credentials);
+            within(timeouts.command, authenticating).await.map_err(|failure| {
+                let reply = format!("cannot authenticate at {host}:{port}: {failure}");
+                match failure {
+                    Failure::Reply { code: 500.., .. } => Outcome::Unauthenticated { reply },
+                    Failure::Reply { .. } | Failure::Silence(_) => Outcome::Deferred { reply },
+                }
+            })?;
         }
         Ok(connection)
     }
@@ -163,7 +169,7 @@ impl Failure {
     fn before_the_message(self) -> Outcome {
         match self {
             // 530 and its neighbours ask for (other) authentication: a fault of the configuration, not of the mail (RFC 4954, 6).
-            Self::Reply { code: 530..=539, .. } => Outcome::Deferred { reply: self.to_string() },
+            Self::Reply { code: 530..=539, .. } => Outcome::Unauthenticated { reply: self.to_string() },
             Self::Reply { code: 500.., .. } => Outcome::Refused { reply: self.to_string() },
             Self::Reply { .. } | Self::Silence(_) => Outcome::Deferred { reply: self.to_string() },
         }

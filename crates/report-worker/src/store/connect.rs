@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, ConnectOptions, Executor, SqlSafeStr};
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, SqlSafeStr};
 use url::Url;
 
 use super::{Books, Engine, Store, StoreError};
+use crate::secrets::{Renewal, Renewed};
 
 /// A MySQL server that sleeps while nobody asks (Aurora at zero capacity) takes up to a minute to answer the first time.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(75);
@@ -24,6 +26,12 @@ const MYSQL_CONNECTIONS: u32 = 4;
 
 /// How long another process may take to bring the tables up to date, in seconds.
 const LAYOUT_PATIENCE_S: i64 = 300;
+
+/// How long the server may take to say whether it refuses the login; one that sleeps has been woken already.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The server's numbers for a login that is refused: wrong password, no password, expired password.
+const REFUSED_LOGINS: [u16; 4] = [1045, 1698, 1820, 1862];
 
 /// What is deleted from the queue must be on the disk here, even if the power goes; and a statement waits half a minute
 /// for another process to finish its transaction.
@@ -62,7 +70,7 @@ impl Store {
                 let options = sqlite_options(file).map_err(failed)?;
                 let pool = pool(1, SQLITE_SESSION).connect_with(options).await.map_err(failed)?;
                 layout(&SQLITE_LAYOUT).run(&pool).await?;
-                Ok(Self { engine: Engine::Sqlite, pool, _claim: None })
+                Ok(Self { engine: Engine::Sqlite, pool, _claim: None, login: None })
             }
             Books::MySql(url) => {
                 let failed = |source| StoreError::Reach { books: url.to_string(), source };
@@ -73,7 +81,7 @@ impl Store {
                 update_mysql(&mut *first.acquire().await?).await?;
                 first.close().await;
                 let pool = pool(MYSQL_CONNECTIONS, MYSQL_SESSION).idle_timeout(IDLE_TIMEOUT).connect_lazy_with(options);
-                Ok(Self { engine: Engine::MySql, pool, _claim: None })
+                Ok(Self { engine: Engine::MySql, pool, _claim: None, login: None })
             }
         }
     }
@@ -91,6 +99,35 @@ impl Store {
         Ok(Self { _claim: claim, ..Self::open(books).await? })
     }
 
+    /// The same books, which take a new password from here when the server refuses the known one.
+    #[must_use]
+    pub fn with_login(self, login: &Renewed<Books>) -> Self {
+        Self { login: Some(login.clone()).filter(Renewed::is_renewable), ..self }
+    }
+
+    /// After a failure: whether the server refuses the login and there is another one, with which new connections are made
+    /// from now on. Then it is worth doing again what has failed.
+    pub async fn takes_new_login(&self) -> bool {
+        let Some(login) = &self.login else { return false };
+        let books = login.now();
+        let Books::MySql(url) = &*books else { return false };
+        let Ok(options) = AnyConnectOptions::from_url(&url.url()) else { return false };
+        match tokio::time::timeout(LOGIN_PATIENCE, options.connect()).await {
+            Ok(Err(error)) if is_refused_login(&error) => {}
+            Ok(Ok(connection)) => {
+                // Manners only: it was never needed.
+                let _ = connection.close().await;
+                return false;
+            }
+            Ok(Err(_)) | Err(_) => return false,
+        }
+        let Renewal::Changed(books) = login.renew(&books).await else { return false };
+        let Books::MySql(url) = &*books else { return false };
+        let Ok(options) = AnyConnectOptions::from_url(&url.url()) else { return false };
+        self.pool.set_connect_options(options);
+        true
+    }
+
     /// Opens the books in a SQLite file, as [`Store::open`] does.
     ///
     /// # Errors
@@ -98,6 +135,12 @@ impl Store {
     pub async fn sqlite(file: &Path) -> Result<Self, StoreError> {
         Self::open(&Books::Sqlite(file.to_owned())).await
     }
+}
+
+fn is_refused_login(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+    number.is_some_and(|number| REFUSED_LOGINS.contains(&number))
 }
 
 /// The lock is on a file of its own, since SQLite has locks of its own on the other.

@@ -39,6 +39,8 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::query::Query;
 use sqlx::{AnyPool, Transaction};
 
+use crate::secrets::Renewed;
+
 /// What the SQL of this room speaks to: the engine is chosen when the books are opened.
 type Db = sqlx::Any;
 
@@ -55,6 +57,8 @@ pub struct Store {
     pool: AnyPool,
     /// The claim to a SQLite file; it ends with the last clone.
     _claim: Option<Arc<File>>,
+    /// Where a new password comes from.
+    login: Option<Renewed<Books>>,
 }
 
 /// What keeps the books.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use report_worker::crm::{Crm, CrmError, CrmSettings};
 use report_worker::domain::record::Kind;
+use secrecy::SecretString;
 use serde_json::json;
 
 use crate::fake::{Fake, Reply, batch, crm, deal, error, now, ok, status};
@@ -248,7 +249,7 @@ async fn errors_name_the_cause_and_no_secret() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let refuse = |url: &str, version: &str, token: &str| {
-        let settings = CrmSettings::new(url.parse().unwrap(), version.into(), token.to_owned().into());
+        let settings = CrmSettings::new(url.parse().unwrap(), version.into(), SecretString::from(token));
         Crm::new(settings).err().map(|error| error.to_string()).unwrap_or_default()
     };
     let texts = [

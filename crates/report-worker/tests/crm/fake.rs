@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
 use jiff::Timestamp;
 use report_worker::crm::{Crm, CrmSettings};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// A request as it came in.
@@ -104,7 +105,7 @@ impl Fake {
 
     pub(crate) fn settings(&self) -> CrmSettings {
         let url = format!("http://{}", self.address).parse().unwrap();
-        let mut settings = CrmSettings::new(url, "2026-09".into(), "pat-test-token".to_owned().into());
+        let mut settings = CrmSettings::new(url, "2026-09".into(), SecretString::from("pat-test-token"));
         settings.retry_pause = Duration::ZERO;
         settings.search_window = Duration::ZERO;
         settings
