@@ -1,8 +1,8 @@
 """A real SMTP server (aiosmtpd) on 127.0.0.1 that can be asked to misbehave.
 
 The first line on stdout is JSON: {"port": 1234} and, with TLS, "ca_file". Every mail that the server took is in
-FOLDER as N.eml with N.json, {"from", "recipients"}, beside it. A line on stdin ends --slow; the end of stdin ends
-the server, so it never outlives the test that started it.
+FOLDER as N.eml with N.json, {"from", "recipients"}, beside it. A line on stdin ends --slow, or changes --auth if it is
+"auth USER:PASSWORD"; the end of stdin ends the server, so it never outlives the test that started it.
 """
 
 import argparse
@@ -80,11 +80,11 @@ def make_certificate(folder):
     return certificate, key
 
 
-def checks(expected):
+def checks(options):
     """An authenticator that knows one user."""
-    user, password = (part.encode() for part in expected.split(":", 1))
 
     def authenticate(server, session, envelope, mechanism, data):
+        user, password = (part.encode() for part in options.auth.split(":", 1))
         return AuthResult(success=(data.login, data.password) == (user, password), handled=False)
 
     return authenticate
@@ -104,7 +104,7 @@ async def main(options):
     if options.starttls:
         settings["tls_context"] = context
     if options.auth:
-        settings |= {"authenticator": checks(options.auth), "auth_required": True}
+        settings |= {"authenticator": checks(options), "auth_required": True}
         # It knows of STARTTLS only: a connection that was encrypted from the start counts as plain.
         settings["auth_require_tls"] = options.starttls
         warnings.simplefilter("ignore")
@@ -113,8 +113,11 @@ async def main(options):
     )
     told["port"] = listener.sockets[0].getsockname()[1]
     print(json.dumps(told), flush=True)
-    while await loop.run_in_executor(None, sys.stdin.readline):
-        server.released.set()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        if line.startswith("auth "):
+            options.auth = line.removeprefix("auth ").rstrip("\n")
+        else:
+            server.released.set()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""SQS for the tests: ministack on a free port of 127.0.0.1, for as long as whoever started it lives.
+"""SQS and Secrets Manager for the tests: ministack on a free port of 127.0.0.1, for as long as whoever started it lives.
 
 The first line on stdout is the endpoint's URL; the socket already accepts then, and a request waits until ministack answers. Everything
 after that goes to stderr. Closing stdin ends the server: a starter that is killed cannot leave it behind.
@@ -17,11 +17,11 @@ listener.bind(("127.0.0.1", 0))
 listener.listen()
 port = listener.getsockname()[1]
 
-# Read when ministack is imported: queue URLs carry this address, and nothing but SQS is served or listened for.
+# Read when ministack is imported: queue URLs carry this address, and nothing else is served or listened for.
 os.environ.update(
     MINISTACK_HOST="127.0.0.1",
     GATEWAY_PORT=str(port),
-    SERVICES="sqs",
+    SERVICES="sqs,secretsmanager",
     SFTP_ENABLED="0",
     IOT_MTLS_ENABLED="0",
     LOG_LEVEL="WARNING",

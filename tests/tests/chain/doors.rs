@@ -181,7 +181,7 @@ async fn both_doors_do_the_same(api: Api) {
     let behind_endpoint = Queue::Embedded(embedded);
     let keys = Keys::new(vec![Secret::new(SECRET).unwrap()]).unwrap();
     let urls = TargetUrls::new([CALLED]).unwrap();
-    let endpoint = Endpoint { keys, urls, queue: behind_endpoint.clone(), clock: now };
+    let endpoint = Endpoint { keys: keys.into(), urls, queue: behind_endpoint.clone(), clock: now };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let local = format!("http://{}/webhooks/hubspot", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();

@@ -38,7 +38,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhooks/hubspot", listener.local_addr().unwrap());
-        let config = config(&simulator, &folder, &url, smtp_url, mail_to);
+        let config = config(&simulator, &folder, &url, smtp_url, mail_to).await;
         let queue = Queue::Embedded(Embedded::open(&config.queue_file, EmbeddedSettings::default()).await.unwrap());
         let keys = config.work.keys.clone();
         let endpoint = Endpoint { keys, urls: config.urls.clone(), queue: queue.clone(), clock: now };
@@ -70,7 +70,7 @@ impl House {
     }
 }
 
-fn config(simulator: &Simulator, folder: &TempDir, url: &str, smtp_url: &str, mail_to: &str) -> LocalConfig {
+async fn config(simulator: &Simulator, folder: &TempDir, url: &str, smtp_url: &str, mail_to: &str) -> LocalConfig {
     let settings = Settings::default();
     let file = |name: &str| folder.path().join(name).display().to_string();
     let environment = Environment::of(&[
@@ -86,7 +86,7 @@ fn config(simulator: &Simulator, folder: &TempDir, url: &str, smtp_url: &str, ma
         ("OWNER_EMAIL", OWNER),
         ("QUIET_PERIOD", "0s"),
     ]);
-    LocalConfig::read(&environment).unwrap()
+    LocalConfig::read(&environment).await.unwrap()
 }
 
 async fn app(config: LocalConfig, queue: Queue) -> App {
@@ -100,7 +100,7 @@ async fn app(config: LocalConfig, queue: Queue) -> App {
         zone: work.zone,
         quiet: work.quiet,
     };
-    App::new(queue, Store::open(&work.database).await.unwrap(), crm, work.mail.mailer, settings)
+    App::new(queue, Store::open(&work.database.now()).await.unwrap(), crm, work.mail.mailer, settings)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +195,7 @@ async fn tls_and_credentials_are_used_and_a_wrong_password_loses_no_mail() {
         // The password is mended and the program started again.
         let House { simulator, app: old, folder, .. } = house;
         let url = server.url(&format!("{scheme}://bell:p%40ss%2Fword@"));
-        let config = config(&simulator, &folder, "http://127.0.0.1/webhooks/hubspot", &url, ANNA);
+        let config = config(&simulator, &folder, "http://127.0.0.1/webhooks/hubspot", &url, ANNA).await;
         let app = app(config, old.queue).await;
         let summary = cycle::run_once(&app, start + SignedDuration::from_secs(61)).await;
         assert_eq!(summary.mails_sent, 1, "{option}: {:?}", app.store.mail_states().await);

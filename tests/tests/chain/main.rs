@@ -14,6 +14,7 @@ mod lambda;
 mod mail_server;
 mod operator;
 mod second_opinion;
+mod secrets;
 mod smtp_server;
 mod sqs;
 

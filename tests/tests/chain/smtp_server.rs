@@ -59,6 +59,11 @@ impl SmtpServer {
         self.stdin.write_all(b"\n").await.unwrap();
     }
 
+    /// Wants these credentials from now on.
+    pub(crate) async fn wants(&mut self, credentials: &str) {
+        self.stdin.write_all(format!("auth {credentials}\n").as_bytes()).await.unwrap();
+    }
+
     /// The mails that it took, in the order of their coming.
     pub(crate) fn taken(&self) -> Vec<Taken> {
         let read = |number: usize, kind: &str| std::fs::read(self.folder.path().join(format!("{number}.{kind}"))).ok();

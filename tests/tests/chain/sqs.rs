@@ -1,9 +1,9 @@
-//! Queues of a test's own in the SQS API that `cargo xtask test` starts, and a client that knows nothing of ours.
+//! Queues and secrets of a test's own in the AWS that `cargo xtask test` starts, and a client that knows nothing of ours.
 
 use reqwest::Client;
 use serde_json::{Value, json};
 
-/// A queue and its dead letters.
+/// A queue and its dead letters, and the way to the rest of AWS.
 #[derive(Clone)]
 pub(crate) struct Queues {
     client: Client,
@@ -34,14 +34,31 @@ impl Queues {
         self.call("CreateQueue", json!({ "QueueName": name })).await["QueueUrl"].as_str().unwrap().to_owned()
     }
 
-    /// Calls the API as its documentation says, in JSON.
     async fn call(&self, action: &str, body: Value) -> Value {
+        self.call_aws(&format!("AmazonSQS.{action}"), "application/x-amz-json-1.0", body).await
+    }
+
+    /// Puts a text into AWS Secrets Manager; answers with its ARN.
+    pub(crate) async fn create_secret(&self, text: &str) -> String {
+        let secret = json!({ "Name": format!("chain-{:016x}", fastrand::u64(..)), "SecretString": text });
+        let answer = self.call_aws("secretsmanager.CreateSecret", "application/x-amz-json-1.1", secret).await;
+        answer["ARN"].as_str().unwrap().to_owned()
+    }
+
+    /// Gives a secret another text.
+    pub(crate) async fn change_secret(&self, arn: &str, text: &str) {
+        let value = json!({ "SecretId": arn, "SecretString": text });
+        self.call_aws("secretsmanager.PutSecretValue", "application/x-amz-json-1.1", value).await;
+    }
+
+    /// Calls an API as its documentation says, in JSON.
+    async fn call_aws(&self, action: &str, form: &str, body: Value) -> Value {
         let endpoint = std::env::var("AWS_ENDPOINT_URL").expect("run `cargo xtask test`");
         let request = self
             .client
             .post(endpoint)
-            .header("x-amz-target", format!("AmazonSQS.{action}"))
-            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", action)
+            .header("content-type", form)
             .body(body.to_string());
         let answer = request.send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());

@@ -69,7 +69,7 @@ impl World {
         let books = books(&folder.path().join("books.sqlite")).await;
         let store = Store::open(&books).await.unwrap();
         let settings = cycle::Settings {
-            keys: keys(),
+            keys: keys().into(),
             mail_from: "Closing Bell <bell@example.com>".to_owned(),
             mail_to: choice.mail_to,
             owner: "owner@example.com".to_owned(),
