@@ -11,6 +11,10 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::config::Credentials;
 use axum::Router;
 use axum::http::StatusCode;
+use hubspot_webhook::door::{Keys, SIGNATURE_V3_HEADER, TIMESTAMP_HEADER, TargetUrls};
+use hubspot_webhook::signature::{Secret, sign_v3};
+use report_worker::endpoint::{self, Endpoint};
+use report_worker::queue::{Embedded, EmbeddedSettings, Queue};
 use report_worker::secrets::{Part, Renewal, Renewed, SecretsManager};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -125,6 +129,44 @@ async fn a_plain_value_is_never_another() {
     let renewed = Renewed::from("plain".to_owned());
     assert_eq!(after_refusal(&renewed).await, Ok(None));
     assert!(!renewed.is_renewable());
+}
+
+#[tokio::test]
+async fn only_a_reading_makes_a_value_young_again() {
+    let away = (StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError");
+    let (_, manager) = Fake::start(&[away]).await;
+    let renewed = renewed(manager, &["first"]);
+    assert!(renewed.is_older_than(Duration::ZERO) && !renewed.is_older_than(Duration::from_secs(600)));
+    assert!(!Renewed::from(()).is_older_than(Duration::ZERO), "a plain value has no age");
+}
+
+#[tokio::test]
+async fn the_endpoint_takes_a_new_secret_and_a_stranger_does_not_make_it_ask_again() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (fake, manager) = Fake::start(&[secret("after")]).await;
+    let part = Part { variable: "HUBSPOT_CLIENT_SECRETS", arn: ARN.to_owned(), text: SecretString::from("before") };
+    let keys = Keys::new(Secret::list("before").unwrap()).unwrap();
+    let keys = Renewed::from_parts(keys, manager, vec![part], |keys, _, text| {
+        Ok(keys.rotated(Secret::list(text).unwrap()).unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Embedded::open(folder.path().join("queue.sqlite"), EmbeddedSettings::default()).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/webhooks/hubspot", listener.local_addr().unwrap());
+    let clock = || jiff::Timestamp::from_second(1_795_000_000).unwrap();
+    let urls = TargetUrls::new([&*url]).unwrap();
+    let router = endpoint::router(Endpoint { keys, urls, queue: Queue::Embedded(queue), clock });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let mut statuses = Vec::new();
+    for secret in ["before", "after", "before", "stranger", "after"] {
+        let signature = sign_v3(&Secret::new(secret).unwrap(), "POST", &url, b"[]", "1795000000000");
+        let request =
+            client.post(&url).header(SIGNATURE_V3_HEADER, signature).header(TIMESTAMP_HEADER, "1795000000000");
+        statuses.push(request.body("[]").send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 401, 401, 200]);
+    assert_eq!(fake.asked(), 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use secrecy::SecretString;
@@ -14,9 +15,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Three attempts, with the pauses between them and the search for credentials.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Service errors that may pass by themselves (Secrets Manager's API reference, common errors and `GetSecretValue`).
-const PASSING: [&str; 4] = ["InternalServiceError", "InternalFailure", "ServiceUnavailable", "ThrottlingException"];
 
 /// Why a secret could not be read. Neither text has anything of its value.
 #[derive(Debug, thiserror::Error)]
@@ -92,14 +90,17 @@ impl SecretsManagerError {
     }
 }
 
-fn failed<E>(arn: String, error: SdkError<E>) -> SecretsManagerError
+fn failed<E>(arn: String, error: SdkError<E, HttpResponse>) -> SecretsManagerError
 where
     E: ProvideErrorMetadata,
-    aws_sdk_secretsmanager::Error: From<SdkError<E>>,
+    aws_sdk_secretsmanager::Error: From<SdkError<E, HttpResponse>>,
 {
-    let service = error.as_service_error();
-    match service.and_then(ProvideErrorMetadata::code) {
-        Some(code) if !PASSING.contains(&code) => SecretsManagerError::Refused { arn, code: code.to_owned() },
-        _ => SecretsManagerError::Away { arn, source: Box::new(error.into()) },
+    if let SdkError::ServiceError(service) = &error {
+        let code = service.err().code().unwrap_or("an error without a code");
+        let passes = code.contains("Throttl") || matches!(service.raw().status().as_u16(), 429 | 500..);
+        if !passes {
+            return SecretsManagerError::Refused { arn, code: code.to_owned() };
+        }
     }
+    SecretsManagerError::Away { arn, source: Box::new(error.into()) }
 }

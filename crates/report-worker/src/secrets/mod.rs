@@ -23,6 +23,8 @@ pub struct Renewed<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     newest: RwLock<Arc<T>>,
+    /// When Secrets Manager was last seen to have no newer one.
+    read_at: RwLock<Instant>,
     source: Option<Source<T>>,
 }
 
@@ -69,7 +71,12 @@ impl<T> Renewed<T> {
     pub fn from_parts(value: T, manager: SecretsManager, parts: Vec<Part>, renew: Renew<T>) -> Self {
         let state = Mutex::new(State { parts, tried_at: None });
         let source = Source { manager, renew, state };
-        Self(Arc::new(Inner { newest: RwLock::new(Arc::new(value)), source: Some(source) }))
+        Self::of(value, Some(source))
+    }
+
+    fn of(value: T, source: Option<Source<T>>) -> Self {
+        let (newest, read_at) = (RwLock::new(Arc::new(value)), RwLock::new(Instant::now()));
+        Self(Arc::new(Inner { newest, read_at, source }))
     }
 
     /// The newest value.
@@ -80,6 +87,12 @@ impl<T> Renewed<T> {
     /// Whether there can ever be another value.
     pub fn is_renewable(&self) -> bool {
         self.0.source.is_some()
+    }
+
+    /// Whether it is time to ask again however well the value works: one that was taken away is never refused here.
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        let read_at = *self.0.read_at.read().unwrap_or_else(PoisonError::into_inner);
+        self.is_renewable() && read_at.elapsed() >= age
     }
 
     /// Asks for another value than this one, which was refused; at most once in ten seconds. While Secrets Manager cannot
@@ -121,6 +134,9 @@ impl<T> Renewed<T> {
                 }
             }
         }
+        if all_read {
+            *self.0.read_at.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
         let newest = self.now();
         if !Arc::ptr_eq(&newest, refused) {
             Renewal::Changed(newest)
@@ -135,7 +151,7 @@ impl<T> Renewed<T> {
 impl<T> From<T> for Renewed<T> {
     /// A value that stays as it is.
     fn from(value: T) -> Self {
-        Self(Arc::new(Inner { newest: RwLock::new(Arc::new(value)), source: None }))
+        Self::of(value, None)
     }
 }
 
