@@ -1,5 +1,8 @@
 //! Every secret in AWS Secrets Manager: changed under a running worker, missing, and out of reach.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -219,19 +222,17 @@ async fn the_other_commands_read_their_secrets_there_too() {
 async fn failing_after(answers: usize, secret: &'static str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let left = std::sync::atomic::AtomicUsize::new(answers);
+    let left = AtomicUsize::new(answers);
     let answer = move || {
         let has_one = left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
         let status = if has_one { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
         std::future::ready((status, json!({ "SecretString": secret }).to_string()))
     };
-    let answer = std::sync::Arc::new(answer);
+    let answer = Arc::new(answer);
     let router = Router::new().fallback(async move || answer().await);
     tokio::spawn(axum::serve(listener, router).into_future());
     url
 }
-
-use std::sync::atomic::Ordering::SeqCst;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_secrets_manager_is_away_nothing_is_given_up() {

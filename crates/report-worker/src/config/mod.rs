@@ -192,7 +192,7 @@ impl CrmConfig {
             Url::parse(text).map_err(|_| "not a URL such as https://api.hubapi.com".to_owned())
         });
         let api_version = reader.or("HUBSPOT_API_VERSION", "2026-09", |text| Ok(text.to_owned()));
-        let access_token = reader.required("HUBSPOT_ACCESS_TOKEN", "the token that reads the CRM", |text| token(text));
+        let access_token = reader.required("HUBSPOT_ACCESS_TOKEN", "the token that reads the CRM", token);
         let access_token = reader.renewed(access_token?, &["HUBSPOT_ACCESS_TOKEN"], |_, _, text| token(text));
         Some(Self { api_url: api_url?, api_version: api_version?, access_token })
     }
