@@ -59,6 +59,7 @@ async fn what_nobody_knows_and_what_was_refused_is_counted_by_itself() {
     let mails = store.mails_to_send(now, 10).await.unwrap();
     let states = [MailState::Sending, MailState::Unknown, MailState::Refused, MailState::Sent];
     for (mail, state) in mails.iter().zip(states) {
+        assert!(store.claim_mail(mail, now, now).await.unwrap());
         store.set_mail_state(mail, state, "250 said", None, now).await.unwrap();
     }
     let figures = store.figures().await.unwrap();

@@ -60,6 +60,8 @@ pub(super) async fn keep_working(
             () = &mut stop => break,
         }
     }
+    app.stop();
+    cycle::finish(app, &mut Summary::default()).await;
     watch.end();
     Ok(())
 }

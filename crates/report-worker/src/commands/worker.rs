@@ -37,7 +37,12 @@ pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Ti
     }
     let stop = work::stopped()?;
     tokio::pin!(stop);
-    let (summary, _) = work::to_its_end(&app, cycle::run_once(&app, clock()), &mut stop).await;
+    let cycle = async {
+        let mut summary = cycle::run_once(&app, clock()).await;
+        cycle::finish(&app, &mut summary).await;
+        summary
+    };
+    let (summary, _) = work::to_its_end(&app, cycle, &mut stop).await;
     watch::log(&summary);
     if args.json {
         print(&serde_json::to_string(&summary)?)?;

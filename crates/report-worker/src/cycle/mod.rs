@@ -43,6 +43,7 @@ pub struct App {
     pub settings: Settings,
     known: Mutex<Option<books::Fetched>>,
     memory: Lock<Memory>,
+    sending: Lock<Option<send::Sending>>,
     stop: stop::Stop,
 }
 
@@ -189,8 +190,8 @@ impl App {
     /// Puts the parts together.
     pub fn new(queue: Queue, store: Store, crm: Crm, mailer: impl Into<Renewed<Mailer>>, settings: Settings) -> Self {
         let mailer = mailer.into();
-        let (known, memory, stop) = (Mutex::new(None), Lock::default(), stop::Stop::new());
-        Self { queue, store, crm, mailer, settings, known, memory, stop }
+        let (known, memory, sending, stop) = (Mutex::new(None), Lock::default(), Lock::default(), stop::Stop::new());
+        Self { queue, store, crm, mailer, settings, known, memory, sending, stop }
     }
 
     /// Asks the running cycle to end, and every later one: messages in hand go back to the queue, what is waited for
@@ -201,6 +202,11 @@ impl App {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mails that go out beside the cycles, where the mail server takes its time.
+    fn sending(&self) -> MutexGuard<'_, Option<send::Sending>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,8 +230,16 @@ pub async fn run_when_due(app: &App, now: Timestamp) -> Summary {
     summary
 }
 
+/// Waits for the mails that go out beside the cycles. Where there will be no further cycle, this is its end.
+pub async fn finish(app: &App, summary: &mut Summary) {
+    if let Err(error) = send::finish(app, summary).await {
+        summary.problem("send", error);
+    }
+}
+
 async fn run_rested(app: &App, now: Timestamp, summary: &mut Summary) {
-    let rest = app.memory().rest.filter(|rest| now < rest.until);
+    let is_sending = app.sending().is_some();
+    let rest = app.memory().rest.filter(|rest| now < rest.until && !is_sending);
     let mut received = Vec::new();
     if let Some(rest) = rest {
         summary.next_at = rest.next_at;
@@ -254,6 +268,7 @@ async fn run_rested(app: &App, now: Timestamp, summary: &mut Summary) {
 /// All steps, beginning with what was received already. Tells when the next day of the reporting zone begins, if all
 /// could be done.
 async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Summary) -> Option<Timestamp> {
+    let began = tokio::time::Instant::now();
     let mut watch = Stopwatch(Instant::now());
     let mut next_midnight = None;
     let known = books::known(app, now).await;
@@ -284,7 +299,7 @@ async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Su
             }
         }
     }
-    let sent = send::send(app, now, summary).await;
+    let sent = send::send(app, now, began, summary).await;
     watch.lap(summary, "send");
     if let Err(error) = sent {
         app.memory().store_answers = false;

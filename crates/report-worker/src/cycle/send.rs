@@ -4,19 +4,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::report::{domain_of, outgoing};
+use super::stop::Stop;
 use super::{App, Summary, after};
-use crate::mailer::{Mail, Outcome, compose};
-use crate::secrets::Renewal;
-use crate::store::{MailState, StoreError, WaitingMail};
+use crate::mailer::{Mail, Mailer, Outcome, compose};
+use crate::secrets::{Renewal, Renewed};
+use crate::store::{MailState, Store, StoreError, WaitingMail};
 
 /// How many mails are looked at in one go.
 const AT_ONCE: u32 = 50;
 
-/// A mail that is being sent belongs to its sender for this long: more than connecting, all commands and the answer to
-/// the message may take. A process that died meanwhile leaves it as perhaps sent.
-const HELD_FOR: Duration = Duration::from_secs(20 * 60);
+/// A mail that is being sent belongs to its sender for this long, and again each time that a quarter of it is over. So a mail
+/// of a worker that died waits no longer than this, though an attempt may take a quarter of an hour (`mailer::Timeouts`);
+/// and an attempt that can no longer be kept from the others is given up.
+const HELD_FOR: Duration = Duration::from_secs(60);
+
+/// So long a cycle waits for its mails. A mail server may take minutes for one; then they go on beside the next cycles.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the mail server is waited for after the cycle was asked to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -31,18 +38,30 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// several days).
 const MOST_ATTEMPTS: u32 = 76;
 
-/// Sends what is to be sent by now.
-pub(super) async fn send(app: &App, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
+/// The mails that are going out.
+pub(super) type Sending = JoinSet<Result<Summary, StoreError>>;
+
+/// Sends what is to be sent by now, or goes on with what an earlier cycle has begun. `began` is the instant of `now`.
+pub(super) async fn send(app: &App, now: Timestamp, began: Instant, summary: &mut Summary) -> Result<(), StoreError> {
     loop {
-        let mails = app.store.mails_to_send(now, AT_ONCE).await?;
-        if mails.is_empty() {
-            break;
-        }
-        for mail in mails {
-            if app.stop.is_asked() {
-                return Ok(());
+        let earlier = app.sending().take();
+        let ends_it = earlier.is_none();
+        let mut sending = earlier.unwrap_or_else(|| {
+            let mut sending = JoinSet::new();
+            sending.spawn(Post::of(app).send(now, began));
+            sending
+        });
+        // As long as it is waited for here it ends with this cycle, however that ends.
+        tokio::select! {
+            biased;
+            sent = sending.join_next() => count(sent, summary)?,
+            () = lost_patience(app) => {
+                *app.sending() = Some(sending);
+                break;
             }
-            send_one(app, &mail, now, summary).await?;
+        }
+        if ends_it {
+            break;
         }
     }
     if let Some(next) = app.store.next_mail_at().await? {
@@ -51,110 +70,218 @@ pub(super) async fn send(app: &App, now: Timestamp, summary: &mut Summary) -> Re
     Ok(())
 }
 
-async fn send_one(app: &App, mail: &WaitingMail, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
-    let message_id = &mail.message_id;
-    if mail.state == MailState::Sending {
-        tracing::warn!(
-            message_id,
-            "a worker ended while it sent this mail; sending it again under the same Message-ID"
-        );
+/// Waits for the mails that still go out beside the cycles.
+pub(super) async fn finish(app: &App, summary: &mut Summary) -> Result<(), StoreError> {
+    let earlier = app.sending().take();
+    match earlier {
+        Some(mut sending) => count(sending.join_next().await, summary),
+        None => Ok(()),
     }
-    if !app.store.claim_mail(mail, after(now, HELD_FOR), now).await? {
-        return Ok(());
-    }
-    let outcome = app.stop.or(GRACE, hand_over(app, mail)).await.unwrap_or_else(|| Outcome::Unknown {
-        cause: "the worker was asked to end while the mail server had not answered".to_owned(),
-    });
-    let uncertain = matches!(mail.state, MailState::Sending | MailState::Unknown);
-    let attempts = mail.attempts + 1;
-    let again = after(now, wait(attempts));
-    let (state, reply, next_at) = match outcome {
-        Outcome::Accepted { reply } => {
-            summary.mails_sent += 1;
-            (MailState::Sent, reply, None)
-        }
-        Outcome::Refused { reply } => (MailState::Refused, reply, None),
-        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } if attempts >= MOST_ATTEMPTS => {
-            (MailState::Refused, reply, None)
-        }
-        // An attempt that may have arrived is not made undone by a later one that did not.
-        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } if uncertain => {
-            (MailState::Unknown, reply, Some(again))
-        }
-        Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } => (MailState::Waiting, reply, Some(again)),
-        Outcome::Unknown { cause } if attempts >= MOST_ATTEMPTS => (MailState::Unknown, cause, None),
-        Outcome::Unknown { cause } => (MailState::Unknown, cause, Some(again)),
-    };
-    match state {
-        MailState::Sent => tracing::info!(message_id, "a mail is sent"),
-        _ if next_at.is_none() => tracing::error!(message_id, reply, attempts, "a mail is given up"),
-        _ => tracing::warn!(message_id, reply, attempts, state = state.as_str(), "a mail is not sent; trying again"),
-    }
-    if state != MailState::Sent && next_at.is_none() {
-        summary.mails_given_up += 1;
-        // Before the refusal is written down: a crash in between tells the owner, and the mail has one Message-ID.
-        if mail.is_report {
-            tell_owner(app, mail, &reply, now, summary).await?;
-        }
-    }
-    app.store.set_mail_state(mail, state, &reply, next_at, now).await
 }
 
-/// One attempt; where the server refuses the credentials and there are new ones, a second with these.
-async fn hand_over(app: &App, mail: &WaitingMail) -> Outcome {
-    let WaitingMail { sender, address, message_id, bytes, .. } = mail;
-    let mailer = app.mailer.now();
-    let outcome = mailer.send(sender, address, message_id, bytes).await;
-    if matches!(outcome, Outcome::Unauthenticated { .. })
-        && let Renewal::Changed(mailer) = app.mailer.renew(&mailer).await
-    {
-        return mailer.send(sender, address, message_id, bytes).await;
+/// A cycle that was asked to end waits until the mails have seen that, too.
+async fn lost_patience(app: &App) {
+    sleep(PATIENCE).await;
+    if app.stop.is_asked() {
+        std::future::pending::<()>().await;
     }
-    outcome
+}
+
+fn count(
+    sent: Option<Result<Result<Summary, StoreError>, tokio::task::JoinError>>,
+    summary: &mut Summary,
+) -> Result<(), StoreError> {
+    match sent {
+        None => {}
+        Some(Ok(sent)) => {
+            let sent = sent?;
+            summary.mails_sent += sent.mails_sent;
+            summary.mails_given_up += sent.mails_given_up;
+            summary.problems.extend(sent.problems);
+        }
+        Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+    Ok(())
+}
+
+/// What it takes to send, apart from the cycle.
+struct Post {
+    store: Store,
+    mailer: Renewed<Mailer>,
+    mail_from: String,
+    owner: String,
+    stop: Stop,
+}
+
+impl Post {
+    fn of(app: &App) -> Self {
+        Self {
+            store: app.store.clone(),
+            mailer: app.mailer.clone(),
+            mail_from: app.settings.mail_from.clone(),
+            owner: app.settings.owner.clone(),
+            stop: app.stop.clone(),
+        }
+    }
+
+    async fn send(self, now: Timestamp, began: Instant) -> Result<Summary, StoreError> {
+        let mut summary = Summary::default();
+        loop {
+            let mails = self.store.mails_to_send(now, AT_ONCE).await?;
+            if mails.is_empty() {
+                return Ok(summary);
+            }
+            for mail in mails {
+                if self.stop.is_asked() {
+                    return Ok(summary);
+                }
+                self.send_one(&mail, now, began, &mut summary).await?;
+            }
+        }
+    }
+
+    async fn send_one(
+        &self,
+        mail: &WaitingMail,
+        now: Timestamp,
+        began: Instant,
+        summary: &mut Summary,
+    ) -> Result<(), StoreError> {
+        let message_id = &mail.message_id;
+        if mail.state == MailState::Sending {
+            tracing::warn!(
+                message_id,
+                "a worker ended while it sent this mail; sending it again under the same Message-ID"
+            );
+        }
+        let claimed_at = Instant::now();
+        // The cycle may have been at work for long before it came to this.
+        if !self.store.claim_mail(mail, after(now, began.elapsed() + HELD_FOR), now).await? {
+            return Ok(());
+        }
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.stop.or(GRACE, self.hand_over(mail)) => outcome.unwrap_or_else(|| Outcome::Unknown {
+                cause: "the worker was asked to end while the mail server had not answered".to_owned(),
+            }),
+            () = self.keep(mail, now, began, claimed_at) => Outcome::Unknown {
+                cause: "the mail server had not answered, and another worker may have taken the mail up".to_owned(),
+            },
+        };
+        let uncertain = matches!(mail.state, MailState::Sending | MailState::Unknown);
+        let attempts = mail.attempts + 1;
+        let again = after(now, wait(attempts));
+        let (state, reply, next_at) = match outcome {
+            Outcome::Accepted { reply } => {
+                summary.mails_sent += 1;
+                (MailState::Sent, reply, None)
+            }
+            Outcome::Refused { reply } => (MailState::Refused, reply, None),
+            Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } if attempts >= MOST_ATTEMPTS => {
+                (MailState::Refused, reply, None)
+            }
+            // An attempt that may have arrived is not made undone by a later one that did not.
+            Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } if uncertain => {
+                (MailState::Unknown, reply, Some(again))
+            }
+            Outcome::Deferred { reply } | Outcome::Unauthenticated { reply } => {
+                (MailState::Waiting, reply, Some(again))
+            }
+            Outcome::Unknown { cause } if attempts >= MOST_ATTEMPTS => (MailState::Unknown, cause, None),
+            Outcome::Unknown { cause } => (MailState::Unknown, cause, Some(again)),
+        };
+        match state {
+            MailState::Sent => tracing::info!(message_id, "a mail is sent"),
+            _ if next_at.is_none() => tracing::error!(message_id, reply, attempts, "a mail is given up"),
+            _ => {
+                tracing::warn!(message_id, reply, attempts, state = state.as_str(), "a mail is not sent; trying again");
+            }
+        }
+        if state != MailState::Sent && next_at.is_none() {
+            summary.mails_given_up += 1;
+            // Before the refusal is written down: a crash in between tells the owner, and the mail has one Message-ID.
+            if mail.is_report {
+                self.tell_owner(mail, &reply, now, summary).await?;
+            }
+        }
+        self.store.set_mail_state(mail, state, &reply, next_at, now).await
+    }
+
+    /// One attempt; where the server refuses the credentials and there are new ones, a second with these.
+    async fn hand_over(&self, mail: &WaitingMail) -> Outcome {
+        let WaitingMail { sender, address, message_id, bytes, .. } = mail;
+        let mailer = self.mailer.now();
+        let outcome = mailer.send(sender, address, message_id, bytes).await;
+        if matches!(outcome, Outcome::Unauthenticated { .. })
+            && let Renewal::Changed(mailer) = self.mailer.renew(&mailer).await
+        {
+            return mailer.send(sender, address, message_id, bytes).await;
+        }
+        outcome
+    }
+
+    /// Keeps the claim to a mail, and ends when it could not.
+    async fn keep(&self, mail: &WaitingMail, now: Timestamp, began: Instant, claimed_at: Instant) {
+        let mut good_until = claimed_at + HELD_FOR;
+        loop {
+            tokio::time::sleep_until((Instant::now() + HELD_FOR / 4).min(good_until)).await;
+            let asked_at = Instant::now();
+            let until = after(now, began.elapsed() + HELD_FOR);
+            match timeout_at(good_until, self.store.keep_mail(mail, until)).await {
+                Ok(Ok(true)) => good_until = asked_at + HELD_FOR,
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %super::chain(error), "the claim to a mail that is being sent cannot be renewed");
+                }
+                Ok(Ok(false)) | Err(_) => return,
+            }
+            if Instant::now() >= good_until {
+                return;
+            }
+        }
+    }
+
+    /// Stores a mail to the owner about one that cannot be delivered.
+    async fn tell_owner(
+        &self,
+        mail: &WaitingMail,
+        reply: &str,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<(), StoreError> {
+        let digest = Sha256::digest(format!("{}\n{}", mail.message_id, mail.address));
+        let text = format!(
+            "This mail could not be delivered, and Closing Bell has given it up:\n\n  Subject:    {}\n  To:         {}\n  \
+         Message-ID: <{}>\n\nThe mail server said:\n\n  {reply}\n\nMend the address or the mail server. The report is in the \
+         books; the newest one of its name is sent once more by\n\n  closing-bell preview NAME --send-to ADDRESS\n",
+            mail.subject, mail.address, mail.message_id,
+        );
+        let trouble = Mail {
+            message_id: format!(
+                "trouble-{}@{}",
+                data_encoding::HEXLOWER.encode(&digest[..12]),
+                domain_of(&self.mail_from)
+            ),
+            from: self.mail_from.clone(),
+            to: vec![self.owner.clone()],
+            subject: format!("Closing Bell could not deliver: {}", mail.subject),
+            date: now,
+            html: format!("<pre>{}</pre>", escaped(&text)),
+            text,
+            in_reply_to: None,
+        };
+        match compose(&trouble) {
+            Ok(bytes) => self.store.store_mail(&outgoing(trouble, std::slice::from_ref(&self.owner), bytes), now).await,
+            Err(error) => {
+                summary.problem("send", error);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// The wait after some attempts.
 fn wait(attempts: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST_WAIT)
-}
-
-/// Stores a mail to the owner about one that cannot be delivered.
-async fn tell_owner(
-    app: &App,
-    mail: &WaitingMail,
-    reply: &str,
-    now: Timestamp,
-    summary: &mut Summary,
-) -> Result<(), StoreError> {
-    let digest = Sha256::digest(format!("{}\n{}", mail.message_id, mail.address));
-    let settings = &app.settings;
-    let text = format!(
-        "This mail could not be delivered, and Closing Bell has given it up:\n\n  Subject:    {}\n  To:         {}\n  \
-         Message-ID: <{}>\n\nThe mail server said:\n\n  {reply}\n\nMend the address or the mail server. The report is in the \
-         books; the newest one of its name is sent once more by\n\n  closing-bell preview NAME --send-to ADDRESS\n",
-        mail.subject, mail.address, mail.message_id,
-    );
-    let trouble = Mail {
-        message_id: format!(
-            "trouble-{}@{}",
-            data_encoding::HEXLOWER.encode(&digest[..12]),
-            domain_of(&settings.mail_from)
-        ),
-        from: settings.mail_from.clone(),
-        to: vec![settings.owner.clone()],
-        subject: format!("Closing Bell could not deliver: {}", mail.subject),
-        date: now,
-        html: format!("<pre>{}</pre>", escaped(&text)),
-        text,
-        in_reply_to: None,
-    };
-    match compose(&trouble) {
-        Ok(bytes) => app.store.store_mail(&outgoing(trouble, std::slice::from_ref(&settings.owner), bytes), now).await,
-        Err(error) => {
-            summary.problem("send", error);
-            Ok(())
-        }
-    }
 }
 
 fn escaped(text: &str) -> String {

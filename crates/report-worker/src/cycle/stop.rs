@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// The wish that the running cycle ends.
+/// The wish that the running cycle ends. Its clones are the same wish.
+#[derive(Clone)]
 pub(super) struct Stop(watch::Sender<bool>);
 
 impl Stop {

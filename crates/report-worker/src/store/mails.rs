@@ -190,7 +190,30 @@ impl Store {
         .await
     }
 
-    /// Writes down how a claimed mail stands and what SMTP said; `next_at` is when to try again, if at all.
+    /// Moves the end of the caller's claim to `until`. False if the claim has ended meanwhile and another worker has taken
+    /// the mail up.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn keep_mail(&self, mail: &WaitingMail, until: Timestamp) -> Result<bool, StoreError> {
+        retried(|| async move {
+            let kept = sqlx::query(
+                "UPDATE mail_recipients SET next_at = ? \
+                 WHERE message_id = ? AND address = ? AND state = 'sending' AND attempts = ?",
+            )
+            .bind(until.as_millisecond())
+            .bind(&mail.message_id)
+            .bind(&mail.address)
+            .bind(i64::from(mail.attempts) + 1)
+            .execute(self.pool())
+            .await?;
+            Ok(kept.rows_affected() == 1)
+        })
+        .await
+    }
+
+    /// Writes down how a claimed mail stands and what SMTP said; `next_at` is when to try again, if at all. Who has lost
+    /// the claim to another worker has nothing to say any more, but that a server took the mail stays true.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
@@ -205,7 +228,7 @@ impl Store {
         retried(|| async move {
             sqlx::query(
                 "UPDATE mail_recipients SET state = ?, reply = ?, next_at = ?, changed_at = ? \
-                 WHERE message_id = ? AND address = ?",
+                 WHERE message_id = ? AND address = ? AND (? = 'sent' OR (state = 'sending' AND attempts = ?))",
             )
             .bind(state.as_str())
             .bind(reply)
@@ -213,6 +236,8 @@ impl Store {
             .bind(now.as_millisecond())
             .bind(&mail.message_id)
             .bind(&mail.address)
+            .bind(state.as_str())
+            .bind(i64::from(mail.attempts) + 1)
             .execute(self.pool())
             .await?;
             Ok(())

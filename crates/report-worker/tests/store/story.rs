@@ -396,4 +396,17 @@ async fn mails(store: &Store) {
     assert_eq!(told, [("sent", 1, Some("250 ok")), ("unknown", 1, Some("lost")), ("sending", 1, None)]);
 
     assert_eq!(store.mails_to_send(at(1_200), 10).await.unwrap().len(), 2, "what was sent is never sent again");
+
+    assert!(store.keep_mail(owner, at(1_300)).await.unwrap());
+    assert!(!store.keep_mail(ben, at(1_300)).await.unwrap(), "its attempt is over");
+    assert_eq!(store.mails_to_send(at(1_299), 10).await.unwrap().len(), 1, "the owner's is kept");
+    let taken_up = store.mails_to_send(at(1_300), 10).await.unwrap().pop().unwrap();
+    assert!(store.claim_mail(&taken_up, at(1_400), at(1_300)).await.unwrap());
+    assert!(!store.keep_mail(owner, at(1_500)).await.unwrap(), "another worker has it");
+    let state = async || store.mail_states().await.unwrap().pop().unwrap().state;
+    store.set_mail_state(owner, MailState::Waiting, "late", Some(at(1_301)), at(1_301)).await.unwrap();
+    assert_eq!(state().await, MailState::Sending, "who has lost it does not decide when it is sent again");
+    store.set_mail_state(owner, MailState::Sent, "250 late", None, at(1_302)).await.unwrap();
+    store.set_mail_state(&taken_up, MailState::Unknown, "lost", Some(at(1_400)), at(1_303)).await.unwrap();
+    assert_eq!(state().await, MailState::Sent, "and what a server took was taken");
 }
