@@ -1,8 +1,8 @@
 """A real SMTP server (aiosmtpd) on 127.0.0.1 that can be asked to misbehave.
 
 The first line on stdout is JSON: {"port": 1234} and, with TLS, "ca_file". Every mail that the server took is in
-FOLDER as N.eml with N.json, {"from", "recipients"}, beside it. A line on stdin ends --slow, or changes --auth if it is
-"auth USER:PASSWORD"; the end of stdin ends the server, so it never outlives the test that started it.
+FOLDER as N.eml with N.json, {"from", "recipients"}, beside it. A line on stdin ends --slow and --silent, or changes
+--auth if it is "auth USER:PASSWORD"; the end of stdin ends the server, so it never outlives the test that started it.
 """
 
 import argparse
@@ -44,6 +44,7 @@ class Server:
         name.with_suffix(".eml").write_bytes(envelope.original_content)
         people = {"from": envelope.mail_from, "recipients": envelope.rcpt_tos}
         name.with_suffix(".json").write_text(json.dumps(people))
+        await asyncio.sleep(self.options.pause)
         if self.options.slow:
             await self.released.wait()
         if self.dies:
@@ -52,13 +53,24 @@ class Server:
         return f"250 2.0.0 Taken as {self.taken}"
 
 
+class Connection(SMTP):
+    """A connection, which a silent server leaves without a greeting until it is released."""
+
+    async def _handle_client(self):
+        if self.event_handler.options.silent:
+            await self.event_handler.released.wait()
+        await super()._handle_client()
+
+
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="where the mails go, and the certificate")
     parser.add_argument("--refuse", metavar="ADDRESS", help="answer 550 to this recipient")
     parser.add_argument("--defer", metavar="ADDRESS", help="answer 451 to this recipient")
     parser.add_argument("--refuse-data", action="store_true", help="answer 554 to every message")
+    parser.add_argument("--silent", action="store_true", help="accept connections and greet only after a line on stdin")
     parser.add_argument("--slow", action="store_true", help="answer to a message only after a line on stdin")
+    parser.add_argument("--pause", metavar="SECONDS", type=float, default=0, help="take so long over each message")
     parser.add_argument("--dies-once", action="store_true", help="take the first message and close without an answer")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require these credentials")
     encryption = parser.add_mutually_exclusive_group()
@@ -109,7 +121,7 @@ async def main(options):
         settings["auth_require_tls"] = options.starttls
         warnings.simplefilter("ignore")
     listener = await loop.create_server(
-        lambda: SMTP(server, loop=loop, **settings), "127.0.0.1", 0, ssl=context if options.tls else None
+        lambda: Connection(server, loop=loop, **settings), "127.0.0.1", 0, ssl=context if options.tls else None
     )
     told["port"] = listener.sockets[0].getsockname()[1]
     print(json.dumps(told), flush=True)

@@ -18,7 +18,7 @@ pub use self::day::Day;
 pub use self::figures::{Figures, Sums};
 pub use self::local::{Local, now_ms, secret, signal, status};
 pub use self::mail::{Mail, Row, Section, mails_in};
-pub use self::mysql::mysql_database;
+pub use self::mysql::{mysql_database, mysql_database_on, mysql_server};
 
 /// The path of one of our programs, beside the tests' own.
 ///

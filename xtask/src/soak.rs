@@ -2,8 +2,11 @@
 
 use anyhow::Result;
 
-use crate::machine::cargo;
+use crate::machine::{cargo, target};
+use crate::mariadb::MariaDb;
+use crate::services::{Sqs, test_python};
 use crate::steps::{Steps, succeed};
+use crate::test::{PYTHON_VARIABLE, against};
 
 /// How long to search and where to begin; what is not said here, the search itself decides.
 #[derive(Debug, Default, PartialEq)]
@@ -20,12 +23,17 @@ pub(crate) fn run(search: &Search) -> Result<()> {
 }
 
 fn run_steps(steps: &mut Steps, search: &Search) -> Result<()> {
+    let python = steps.step("Python", "Make the Python environment in target/test-python", test_python)?;
     steps.step("build", "Build the programs, optimised", || {
         succeed(&mut cargo(&["build", "--workspace", "--exclude", "xtask", "--bins", "--locked", "--release"]))
     })?;
+    let sqs = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Sqs::start(&python, &target("sqs-server.log")))?;
+    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
     steps.step("search", "Search", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--release", "--features", "end-to-end/soak"]);
-        tests.args(["--test", "soak", "--", "--nocapture"]);
+        // One search after the other: each has the machine to itself.
+        tests.args(["--test", "soak", "--", "--nocapture", "--test-threads", "1"]);
+        tests.env(PYTHON_VARIABLE, python.path());
         let variables = [("CLOSING_BELL_SOAK_ROUNDS", search.rounds), ("CLOSING_BELL_SOAK_SEED", search.seed)];
         for (variable, number) in variables {
             match number {
@@ -33,6 +41,6 @@ fn run_steps(steps: &mut Steps, search: &Search) -> Result<()> {
                 None => tests.env_remove(variable),
             };
         }
-        succeed(&mut tests)
+        succeed(against(&sqs, mariadb.lend(&mut tests)))
     })
 }

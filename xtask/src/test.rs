@@ -34,7 +34,7 @@ fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
 }
 
 /// Where the tests find the Python that has the packages of tests/services/requirements.txt.
-const PYTHON_VARIABLE: &str = "CLOSING_BELL_TEST_PYTHON";
+pub(crate) const PYTHON_VARIABLE: &str = "CLOSING_BELL_TEST_PYTHON";
 
 fn python(steps: &mut Steps) -> Result<Python> {
     steps.step("Python", "Make the Python environment in target/test-python", test_python)
@@ -49,7 +49,7 @@ pub(crate) fn build_programs(steps: &mut Steps) -> Result<()> {
 }
 
 /// The AWS SDK speaks to `sqs`, whatever account the developer's shell is logged in to.
-fn against<'a>(sqs: &Sqs, command: &'a mut Command) -> &'a mut Command {
+pub(crate) fn against<'a>(sqs: &Sqs, command: &'a mut Command) -> &'a mut Command {
     for variable in ["AWS_ENDPOINT_URL_SQS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_PROFILE", "AWS_SESSION_TOKEN"]
     {
         command.env_remove(variable);

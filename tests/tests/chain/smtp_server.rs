@@ -64,6 +64,11 @@ impl SmtpServer {
         self.stdin.write_all(format!("auth {credentials}\n").as_bytes()).await.unwrap();
     }
 
+    /// Where its mails lie.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// The mails that it took, in the order of their coming.
     pub(crate) fn taken(&self) -> Vec<Taken> {
         let read = |number: usize, kind: &str| std::fs::read(self.folder.path().join(format!("{number}.{kind}"))).ok();

@@ -5,18 +5,54 @@
 mod crash;
 #[path = "../chain/harness.rs"]
 mod harness;
+#[path = "../workers/kills.rs"]
+mod kills;
+#[path = "../workers/scene.rs"]
+#[expect(dead_code, reason = "stalls and outages are played in the short tests only")]
+mod scene;
+#[path = "../chain/smtp_server.rs"]
+#[expect(dead_code, reason = "the mail server behaves here")]
+mod smtp_server;
+#[path = "../chain/sqs.rs"]
+#[expect(dead_code, reason = "dead letters are tested in the chain")]
+mod sqs;
+#[path = "../workers/sqs_proxy.rs"]
+#[expect(dead_code, reason = "failed deletes are played in the short tests only")]
+mod sqs_proxy;
+
+use std::ops::Range;
 
 use crash::{Round, play};
 
 const RECORDS: usize = 250;
 const KILLS: usize = 12;
 
+/// The Python that has the packages of tests/services.
+fn python() -> std::ffi::OsString {
+    std::env::var_os("CLOSING_BELL_TEST_PYTHON").expect("run `cargo xtask soak`")
+}
+
+/// What was asked for on the command line, or ten rounds.
+fn seeds() -> Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("xtask gives numbers"));
+    let first = number("CLOSING_BELL_SOAK_SEED").unwrap_or(1);
+    first..first + number("CLOSING_BELL_SOAK_ROUNDS").unwrap_or(10)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_workers_at_random_moments() {
+    for seed in seeds() {
+        for workers in [1, 2, 5, 10] {
+            let round = kills::Round { seed, workers, records: RECORDS, ends: KILLS.max(workers * 2) };
+            println!("{round:?}");
+            println!("{}", kills::play(round).await);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_at_random_moments() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("xtask gives numbers"));
-    let rounds = number("CLOSING_BELL_SOAK_ROUNDS").unwrap_or(10);
-    let first = number("CLOSING_BELL_SOAK_SEED").unwrap_or(1);
-    for seed in first..first + rounds {
+    for seed in seeds() {
         let figures = play(Round { seed, records: RECORDS, kills: KILLS }).await;
         println!("seed {seed}, {RECORDS} records, {KILLS} kills: {figures}");
     }
