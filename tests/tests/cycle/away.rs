@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, raw_sql};
 use crate::world::{PORTAL, World, crm};
 
 /// The disk is full for this kind of writing, such as `INSERT ON deliveries`, where the books are so.
-async fn fill_disk(world: &World, writing: &str, so: &str) {
+pub(crate) async fn fill_disk(world: &World, writing: &str, so: &str) {
     let trigger = match world.app.store.engine() {
         Engine::Sqlite => format!("WHEN {so} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"),
         Engine::MySql => {
@@ -22,8 +22,8 @@ async fn fill_disk(world: &World, writing: &str, so: &str) {
     raw_sql(trigger).execute(world.app.store.pool()).await.unwrap();
 }
 
-async fn free_disk(world: &World) {
-    for name in ["INSERT_ON_deliveries", "INSERT_ON_events", "UPDATE_ON_facts"] {
+pub(crate) async fn free_disk(world: &World) {
+    for name in ["INSERT_ON_deliveries", "INSERT_ON_events", "UPDATE_ON_facts", "DELETE_ON_events"] {
         let drop = AssertSqlSafe(format!("DROP TRIGGER IF EXISTS {name}"));
         raw_sql(drop).execute(world.app.store.pool()).await.unwrap();
     }

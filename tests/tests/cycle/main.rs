@@ -15,6 +15,7 @@ mod quiet;
 mod receipts;
 mod reconcile;
 mod resting;
+mod retention;
 mod sending;
 mod settling;
 mod taking_in;

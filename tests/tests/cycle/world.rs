@@ -7,7 +7,7 @@ use end_to_end::mysql_database;
 use hubspot_simulator::{Account, Clock, Kind, Limits, Settings, Simulator};
 use hubspot_webhook::door::{Keys, Request, TargetUrls, admit};
 use hubspot_webhook::signature::{Secret, sign_v3};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mail_parser::MessageParser;
 use report_worker::crm::{Crm, CrmSettings};
 use report_worker::cycle::{self, App, Summary};
@@ -75,6 +75,7 @@ impl World {
             owner: "owner@example.com".to_owned(),
             zone: None,
             quiet: choice.quiet,
+            deliveries_kept_for: Some(SignedDuration::from_hours(400 * 24)),
         };
         let mailer = choice.mailer.unwrap_or_else(|| Mailer::Memory(mails.clone()));
         let app = App::new(queue, store, crm(&simulator, &token), mailer, settings);

@@ -22,13 +22,14 @@ mod quiet;
 mod receipts;
 #[path = "../cycle/reconcile.rs"]
 mod reconcile;
+#[path = "../cycle/retention.rs"]
+mod retention;
 #[path = "../cycle/sending.rs"]
 mod sending;
 #[path = "../cycle/settling.rs"]
 mod settling;
 #[path = "../cycle/taking_in.rs"]
 mod taking_in;
-#[expect(dead_code, reason = "the tests of resting close and lock SQLite's file")]
 #[path = "../cycle/world.rs"]
 mod world;
 

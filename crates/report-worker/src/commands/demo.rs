@@ -134,6 +134,7 @@ impl Demo {
             zone: None,
             poll_interval: TICK,
             quiet: Duration::ZERO,
+            deliveries_kept_for: None,
         };
         let app = work::app(store, queue, config, clock()).await?;
         Ok(Self { simulator, app, webhook_url, clock, totals: Summary::default(), mails: Vec::new() })

@@ -157,6 +157,7 @@ pub(super) fn log(summary: &Summary) {
         reports = summary.reports,
         mails_sent = summary.mails_sent,
         mails_given_up = summary.mails_given_up,
+        deliveries_deleted = summary.deliveries_deleted,
         problems = summary.problems.len(),
         durations_ms = ?summary.durations_ms,
         "a cycle is done"

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hubspot_webhook::door::{Keys, TargetUrls};
 use hubspot_webhook::signature::{Secret, SignatureVersion};
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
@@ -74,6 +75,8 @@ pub struct WorkConfig {
     pub poll_interval: Duration,
     /// When a record counts as quiet, so that its changes are reported.
     pub quiet: Duration,
+    /// How long raw deliveries are kept; `None` means for ever.
+    pub deliveries_kept_for: Option<SignedDuration>,
 }
 
 /// Where the CRM is and who asks.
@@ -174,6 +177,7 @@ impl WorkConfig {
         });
         let poll_interval = reader.or("POLL_INTERVAL", "60s", duration);
         let quiet = reader.or("QUIET_PERIOD", "5m", duration);
+        let deliveries_kept_for = reader.or("DELIVERY_RETENTION", "400d", retention);
         Some(Self {
             keys: keys?,
             database: reader.renewed(database?, &["DATABASE_URL"], database::renewed),
@@ -182,6 +186,7 @@ impl WorkConfig {
             zone: zone?,
             poll_interval: poll_interval?,
             quiet: quiet?,
+            deliveries_kept_for: deliveries_kept_for?,
         })
     }
 }
@@ -294,6 +299,22 @@ fn mailer(text: &str) -> Result<Mailer, String> {
     Mailer::from_url(text).map_err(|error| error.to_string())
 }
 
+/// A dead letter may come back after 14 days in each of two queues, and a repeat of it must still meet its key.
+const SHORTEST_RETENTION_DAYS: u16 = 60;
+
+fn retention(text: &str) -> Result<Option<SignedDuration>, String> {
+    if text == "forever" {
+        return Ok(None);
+    }
+    match text.strip_suffix('d').and_then(|days| days.parse::<u16>().ok()) {
+        Some(days) if days >= SHORTEST_RETENTION_DAYS => Ok(Some(SignedDuration::from_hours(i64::from(days) * 24))),
+        Some(_) => Err(format!(
+            "shorter than {SHORTEST_RETENTION_DAYS}d, which what comes back from the dead letters may need"
+        )),
+        None => Err("neither a number of days such as 400d nor forever".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,7 +338,17 @@ mod tests {
         assert_eq!(config.work.mail.owner, "cfo@example.com");
         assert_eq!(config.work.poll_interval, Duration::from_secs(60));
         assert_eq!(config.work.quiet, Duration::from_secs(300));
+        assert_eq!(config.work.deliveries_kept_for, Some(SignedDuration::from_hours(400 * 24)));
         assert!(matches!(&*config.work.database.now(), Books::Sqlite(file) if **file == *"closing-bell.sqlite"));
+    }
+
+    #[test]
+    fn deliveries_are_kept_for_some_days_or_for_ever() {
+        assert_eq!(retention("60d"), Ok(Some(SignedDuration::from_hours(60 * 24))));
+        assert_eq!(retention("forever"), Ok(None));
+        for wrong in ["59d", "0d", "-400d", "400", "65536d", "400h", "d", "ever", "never"] {
+            assert!(retention(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[tokio::test]
@@ -343,6 +374,7 @@ mod tests {
             ("TIME_ZONE", "Mars/Olympus"),
             ("POLL_INTERVAL", "often"),
             ("QUIET_PERIOD", "-5m"),
+            ("DELIVERY_RETENTION", "59d"),
         ];
         let problems = LocalConfig::read(&Environment::of(&wrong)).await.unwrap_err().to_string();
         assert!(!problems.contains("hush"), "{problems}");

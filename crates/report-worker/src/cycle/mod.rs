@@ -1,4 +1,4 @@
-//! The one place that knows the order: take in, enrich, report, send.
+//! The one place that knows the order: take in, enrich, report, send, and delete what is old.
 //!
 //! [`run_once`] is a whole cycle and public, so that tests drive it with a time of their own; the loop around it is in
 //! the commands. A step that fails leaves its work where it was and does not stop the steps that could go on.
@@ -9,6 +9,7 @@ mod enrich;
 mod hand;
 pub mod reconcile;
 mod report;
+mod retention;
 mod send;
 mod stop;
 mod take_in;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub zone: Option<TimeZone>,
     /// How long nothing must have happened to a record before its changes are reported; three times this at most.
     pub quiet: Duration,
+    /// How long raw deliveries and the keys of events are kept; `None` means for ever.
+    pub deliveries_kept_for: Option<SignedDuration>,
 }
 
 /// What a cycle did.
@@ -108,6 +111,8 @@ pub struct Summary {
     pub mails_sent: u64,
     /// Mails that were given up, counted per recipient.
     pub mails_given_up: u64,
+    /// Raw deliveries deleted because they were older than they are kept.
+    pub deliveries_deleted: u64,
     /// What went wrong, each with its causes. The work is still there.
     pub problems: Vec<String>,
     /// How long each step took, in milliseconds; `cycle` is all of them together.
@@ -135,6 +140,7 @@ impl Summary {
         self.reports += other.reports;
         self.mails_sent += other.mails_sent;
         self.mails_given_up += other.mails_given_up;
+        self.deliveries_deleted += other.deliveries_deleted;
         self.problems.extend_from_slice(&other.problems);
         for (step, duration_ms) in &other.durations_ms {
             self.took(step, *duration_ms);
@@ -270,7 +276,7 @@ async fn run_rested(app: &App, now: Timestamp, summary: &mut Summary) {
 async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Summary) -> Option<Timestamp> {
     let began = tokio::time::Instant::now();
     let mut watch = Stopwatch(Instant::now());
-    let mut next_midnight = None;
+    let mut worked = None;
     let known = books::known(app, now).await;
     watch.lap(summary, "account");
     match known {
@@ -290,7 +296,7 @@ async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Su
                 summary.problem("books", error);
                 return None;
             }
-            next_midnight = calendar::next_midnight(&books, now);
+            worked = Some(books);
         }
         Err(error) => {
             take_in::give_back(app, &received, now).await;
@@ -304,8 +310,16 @@ async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Su
     if let Err(error) = sent {
         app.memory().store_answers = false;
         summary.problem("send", error);
+        return None;
     }
-    next_midnight
+    let books = worked?;
+    let deleted = retention::delete_old(app, &books, now, summary).await;
+    watch.lap(summary, "retention");
+    if let Err(error) = deleted {
+        app.memory().store_answers = false;
+        summary.problem("retention", error);
+    }
+    calendar::next_midnight(&books, now)
 }
 
 /// Everything between taking in and sending. HubSpot being away is a problem of its step only.

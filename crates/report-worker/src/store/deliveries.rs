@@ -131,7 +131,7 @@ impl Store {
         Ok(taken)
     }
 
-    /// How much was taken in since the books began: deliveries, events, members set aside.
+    /// How much the books hold of what was taken in: deliveries, events, members set aside.
     ///
     /// # Errors
     /// Fails where the books cannot be read.

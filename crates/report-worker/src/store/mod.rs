@@ -15,6 +15,7 @@ mod facts;
 mod mails;
 mod records;
 mod reports;
+mod retention;
 mod roots;
 mod rows;
 mod status;

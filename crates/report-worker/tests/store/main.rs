@@ -4,6 +4,7 @@
 
 mod layout;
 mod mysql;
+mod retention;
 mod story;
 mod tls;
 mod together;
