@@ -99,6 +99,7 @@ async fn app(config: LocalConfig, queue: Queue) -> App {
         owner: work.mail.owner,
         zone: work.zone,
         quiet: work.quiet,
+        reading_turn: cycle::READING_TURN,
         deliveries_kept_for: work.deliveries_kept_for,
     };
     App::new(queue, Store::open(&work.database.now()).await.unwrap(), crm, work.mail.mailer, settings)

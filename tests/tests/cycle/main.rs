@@ -6,6 +6,7 @@
 
 mod always;
 mod away;
+mod backlog;
 mod calendar;
 mod corrections;
 mod ends;

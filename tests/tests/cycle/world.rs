@@ -75,6 +75,7 @@ impl World {
             owner: "owner@example.com".to_owned(),
             zone: None,
             quiet: choice.quiet,
+            reading_turn: cycle::READING_TURN,
             deliveries_kept_for: Some(SignedDuration::from_hours(400 * 24)),
         };
         let mailer = choice.mailer.unwrap_or_else(|| Mailer::Memory(mails.clone()));
@@ -280,9 +281,14 @@ pub(crate) fn envelope(body: &str, secret: &str, keys: &Keys, at: Timestamp) -> 
 
 /// A client that does not wait long for anything.
 pub(crate) fn crm(simulator: &Simulator, token: &str) -> Crm {
+    crm_within(simulator, token, Duration::from_millis(700))
+}
+
+/// One that gives each request so much time.
+pub(crate) fn crm_within(simulator: &Simulator, token: &str, request_timeout: Duration) -> Crm {
     let mut settings =
         CrmSettings::new(simulator.api_url().parse().unwrap(), "2026-09".to_owned(), SecretString::from(token));
-    settings.request_timeout = Duration::from_millis(700);
+    settings.request_timeout = request_timeout;
     settings.retry_pause = Duration::from_millis(1);
     settings.search_window = Duration::ZERO;
     Crm::new(settings).unwrap()

@@ -6,6 +6,8 @@
 mod always;
 #[path = "../cycle/away.rs"]
 mod away;
+#[path = "../cycle/backlog.rs"]
+mod backlog;
 #[path = "../cycle/calendar.rs"]
 mod calendar;
 #[path = "../cycle/corrections.rs"]

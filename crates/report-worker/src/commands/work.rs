@@ -35,6 +35,7 @@ pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Tim
         owner: config.mail.owner,
         zone: config.zone,
         quiet: config.quiet,
+        reading_turn: cycle::READING_TURN,
         deliveries_kept_for: config.deliveries_kept_for,
     };
     Ok(App::new(queue, store, crm, config.mail.mailer, settings))

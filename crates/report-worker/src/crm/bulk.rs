@@ -51,10 +51,15 @@ impl Readings {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         if reading.as_ref().map_or(true, |reading| reading.interrupted.is_some()) {
-            self.rest.clear();
+            self.ask_no_more();
         }
         self.begin();
         Some((ids, reading))
+    }
+
+    /// No further ids are asked for. What is under way is still given, and the others stay unread.
+    pub fn ask_no_more(&mut self) {
+        self.rest.clear();
     }
 
     fn begin(&mut self) {

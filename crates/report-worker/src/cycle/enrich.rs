@@ -1,7 +1,7 @@
 //! Due records are read from HubSpot, settled, and told as finance changes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +16,9 @@ use crate::store::{Due, NewChange, Outcome, RecordState, StoreError, StoredRecor
 /// How many records are taken up in one go. Their readings follow one another without a gap, so that HubSpot's limit is
 /// used to the full; more of them cost memory.
 const AT_ONCE: u32 = 5_000;
+
+/// How many of the records that reports wait for come before all others in a cycle.
+const MOST_AWAITED: u32 = 1_000;
 
 /// For how long records are read by this worker alone. One that is killed leaves them for so long; 5,000 records take half
 /// a minute at the limit of the smallest account.
@@ -38,33 +41,70 @@ const LOOKS_FOR_A_MOMENT: u32 = 2;
 /// 3.2). Then it is written down as gone.
 const LOOKS_FOR_GONE: u32 = 2;
 
-/// Reads all that is due. HubSpot being away stops a kind for this cycle; its records stay due.
+/// Reads what is due, for as long as a turn takes: first what reports wait for, then what has waited longest. HubSpot being
+/// away stops a kind for this cycle; its records stay due.
 pub(super) async fn enrich(app: &App, books: &Books, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
     if let Some(wait) = app.crm.closed_for() {
         // HubSpot said so, and that was told.
         summary.again_at(super::after(now, wait));
         return Ok(());
     }
-    for kind in Kind::ALL {
-        loop {
-            let due = app.store.claim_due(books.account.portal_id, kind, now, now + CLAIM, AT_ONCE).await?;
-            if due.is_empty() || !read(app, books, kind, &due, now, summary).await? {
-                break;
+    let (portal_id, turn) = (books.account.portal_id, Turn::begin(app));
+    let mut kinds = Kind::ALL.to_vec();
+    let mut first = app.store.awaited(portal_id, now, MOST_AWAITED).await?;
+    while !kinds.is_empty() {
+        let times = (now, now + CLAIM);
+        let due = app.store.claim_due(portal_id, &kinds, &std::mem::take(&mut first), times, AT_ONCE).await?;
+        for (kind, due) in by_kind(&due) {
+            if !read(app, books, kind, &due, &turn, now, summary).await? {
+                kinds.retain(|other| *other != kind);
             }
         }
+        if due.is_empty() || turn.is_over() {
+            break;
+        }
     }
-    if let (_, Some(next)) = app.store.waiting(books.account.portal_id).await? {
+    if let (_, Some(next)) = app.store.waiting(portal_id).await? {
         summary.again_at(next);
     }
     Ok(())
 }
 
-/// Reads some records of one kind; false if HubSpot did not let us go on.
+/// How long a cycle reads, so that what is read is reported and sent, however much there is to read.
+struct Turn {
+    began: Instant,
+    lasts: Duration,
+}
+
+impl Turn {
+    fn begin(app: &App) -> Self {
+        Self { began: Instant::now(), lasts: app.settings.reading_turn }
+    }
+
+    fn is_over(&self) -> bool {
+        self.began.elapsed() >= self.lasts
+    }
+}
+
+/// What is due by its kind; the kind that has waited longest comes first.
+fn by_kind(due: &[Due]) -> Vec<(Kind, Vec<Due>)> {
+    let mut kinds: Vec<(Kind, Vec<Due>)> = Vec::new();
+    for due in due {
+        match kinds.iter_mut().find(|(kind, _)| *kind == due.record.kind) {
+            Some((_, same)) => same.push(due.clone()),
+            None => kinds.push((due.record.kind, vec![due.clone()])),
+        }
+    }
+    kinds
+}
+
+/// Reads some records of one kind until the turn is over; false if HubSpot did not let us go on.
 async fn read(
     app: &App,
     books: &Books,
     kind: Kind,
     due: &[Due],
+    turn: &Turn,
     now: Timestamp,
     summary: &mut Summary,
 ) -> Result<bool, StoreError> {
@@ -73,6 +113,9 @@ async fn read(
     let mut readings = app.crm.read_many(kind, books.account.portal_id, &ids, now);
     let (mut complete, mut told) = (true, false);
     loop {
+        if turn.is_over() {
+            readings.ask_no_more();
+        }
         let next = app.stop.or(Duration::ZERO, readings.next()).await;
         complete &= next.is_some();
         let Some((ids, reading)) = next.flatten() else { break };
@@ -95,7 +138,7 @@ async fn read(
         }
     }
     let unread: Vec<Due> = due.into_values().cloned().collect();
-    app.store.give_back(&unread, now).await?;
+    app.store.give_back(&unread).await?;
     Ok(complete)
 }
 

@@ -69,6 +69,10 @@ struct Rest {
 /// killed may have left its work.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long a cycle reads records at a stretch, unless a test wants it otherwise. A mail waits no longer for them, and
+/// HubSpot's limit hardly notices the pause.
+pub const READING_TURN: Duration = Duration::from_secs(30);
+
 /// What the cycle was told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -84,6 +88,8 @@ pub struct Settings {
     pub zone: Option<TimeZone>,
     /// How long nothing must have happened to a record before its changes are reported; three times this at most.
     pub quiet: Duration,
+    /// After how long reports and mails have their turn although more records are due: [`READING_TURN`].
+    pub reading_turn: Duration,
     /// How long raw deliveries and the keys of events are kept; `None` means for ever.
     pub deliveries_kept_for: Option<SignedDuration>,
 }

@@ -1,12 +1,12 @@
 //! Records that are to be looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Executor, Transaction};
 
 use super::rows::{parts, statement};
-use super::{Db, Engine, Store, StoreError, retried, time};
+use super::{Db, Engine, Store, StoreError, kind, retried, time};
 use crate::domain::record::{Kind, RecordKey};
 
 /// A record that is due.
@@ -22,6 +22,8 @@ pub struct Due {
     pub first_read_at: Option<Timestamp>,
     /// How often it was read for this asking.
     pub readings: u32,
+    /// Since when it is due.
+    pub next_at: Timestamp,
 }
 
 /// Records asked for in one transaction: a hundred events on one record are one asking.
@@ -81,34 +83,68 @@ pub(super) async fn clear(transaction: &mut Transaction<'static, Db>, due: &Due)
 }
 
 impl Store {
-    /// The records of one kind that are due by now, longest waiting first.
+    /// The records of these kinds that are due by now, longest waiting first.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
-    pub async fn due(&self, portal_id: i64, of: Kind, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-        select(self.pool(), (portal_id, of), now, limit, "").await
+    pub async fn due(
+        &self,
+        portal_id: i64,
+        kinds: &[Kind],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Due>, StoreError> {
+        longest_waiting(self.pool(), portal_id, kinds, now, limit, "").await
     }
 
-    /// The same, for this worker alone: until `until` nobody else is given them. A worker that is killed leaves no other
-    /// trace than that. SQLite serves one worker, which needs no claim.
+    /// The records that are due by now and have changes which a report has still to tell: it waits for them, longest
+    /// waiting first.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn awaited(&self, portal_id: i64, now: Timestamp, limit: u32) -> Result<Vec<RecordKey>, StoreError> {
+        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+            "SELECT DISTINCT d.kind, d.record_id, d.next_at FROM pending p JOIN changes c ON c.seq = p.change_seq \
+             JOIN due d ON d.portal_id = c.portal_id AND d.kind = c.kind AND d.record_id = c.record_id \
+             WHERE d.portal_id = ? AND d.next_at <= ? ORDER BY d.next_at, d.record_id LIMIT ?",
+        )
+        .bind(portal_id)
+        .bind(now.as_millisecond())
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|(word, id, _)| Ok(RecordKey { portal_id, kind: kind(&word, "due")?, id })).collect()
+    }
+
+    /// What is due by now for this worker alone: of these kinds, `first` before all others, then longest waiting first.
+    /// Until `until` nobody else is given them. A worker that is killed leaves no other trace than that. SQLite serves one
+    /// worker, which needs no claim.
     ///
     /// # Errors
     /// Fails where the books cannot be read or written.
     pub async fn claim_due(
         &self,
         portal_id: i64,
-        of: Kind,
-        now: Timestamp,
-        until: Timestamp,
+        kinds: &[Kind],
+        first: &[RecordKey],
+        (now, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Due>, StoreError> {
-        if self.engine == Engine::Sqlite {
-            return self.due(portal_id, of, now, limit).await;
-        }
         retried(|| async move {
             let mut transaction = self.write().await?;
-            let due = select(&mut *transaction, (portal_id, of), now, limit, self.engine.for_update()).await?;
-            move_to(&mut transaction, &due, until).await?;
+            let lock = self.engine.for_update();
+            let mut due = Vec::new();
+            for part in parts(first) {
+                due.extend(these(&mut *transaction, part, now, lock).await?);
+            }
+            due.retain(|due: &Due| kinds.contains(&due.record.kind));
+            let known: BTreeSet<RecordKey> = due.iter().map(|due| due.record).collect();
+            let others = longest_waiting(&mut *transaction, portal_id, kinds, now, limit, lock).await?;
+            due.extend(others.into_iter().filter(|due| !known.contains(&due.record)));
+            due.truncate(limit as usize);
+            if self.engine != Engine::Sqlite {
+                move_to(&mut transaction, &due, until).await?;
+            }
             transaction.commit().await?;
             Ok(due)
         })
@@ -129,17 +165,17 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
-    /// Gives back what was claimed and not read.
+    /// Gives back what was claimed and not read, to the place that the longest waiting of them had.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
-    pub async fn give_back(&self, claimed: &[Due], now: Timestamp) -> Result<(), StoreError> {
-        if self.engine == Engine::Sqlite || claimed.is_empty() {
+    pub async fn give_back(&self, claimed: &[Due]) -> Result<(), StoreError> {
+        let Some(since) = claimed.iter().map(|due| due.next_at).min().filter(|_| self.engine != Engine::Sqlite) else {
             return Ok(());
-        }
+        };
         retried(|| async move {
             let mut transaction = self.write().await?;
-            move_to(&mut transaction, claimed, now).await?;
+            move_to(&mut transaction, claimed, since).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -184,36 +220,60 @@ impl Store {
     }
 }
 
-async fn select(
+/// The columns of a [`Due`].
+const COLUMNS: &str =
+    "portal_id, kind, record_id, generation, wanted_as_of, first_read_at, readings, next_at FROM due WHERE";
+
+type Row = (i64, String, i64, i64, Option<i64>, Option<i64>, i64, i64);
+
+async fn longest_waiting(
     from: impl Executor<'_, Database = Db>,
-    (portal_id, of): (i64, Kind),
+    portal_id: i64,
+    kinds: &[Kind],
     now: Timestamp,
     limit: u32,
     lock: &str,
 ) -> Result<Vec<Due>, StoreError> {
-    type Row = (i64, i64, Option<i64>, Option<i64>, i64);
+    let of = vec!["?"; kinds.len()].join(", ");
     let sql = format!(
-        "SELECT record_id, generation, wanted_as_of, first_read_at, readings FROM due \
-         WHERE portal_id = ? AND kind = ? AND next_at <= ? ORDER BY next_at, record_id LIMIT ?{lock}"
+        "SELECT {COLUMNS} portal_id = ? AND kind IN ({of}) AND next_at <= ? ORDER BY next_at, record_id LIMIT ?{lock}"
     );
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(portal_id)
-        .bind(of.as_str())
-        .bind(now.as_millisecond())
-        .bind(i64::from(limit))
-        .fetch_all(from)
-        .await?;
-    rows.into_iter()
-        .map(|(id, generation, wanted_as_of, first_read_at, readings)| {
-            Ok(Due {
-                record: RecordKey { portal_id, kind: of, id },
-                generation,
-                wanted_as_of: wanted_as_of.map(|ms| time(ms, "due", "wanted_as_of")).transpose()?,
-                first_read_at: first_read_at.map(|ms| time(ms, "due", "first_read_at")).transpose()?,
-                readings: u32::try_from(readings).unwrap_or(u32::MAX),
-            })
-        })
-        .collect()
+    let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(portal_id);
+    for kind in kinds {
+        query = query.bind(kind.as_str());
+    }
+    let rows: Vec<Row> = query.bind(now.as_millisecond()).bind(i64::from(limit)).fetch_all(from).await?;
+    rows.into_iter().map(due_of).collect()
+}
+
+/// Those of these records that are due.
+async fn these(
+    from: impl Executor<'_, Database = Db>,
+    records: &[RecordKey],
+    now: Timestamp,
+    lock: &str,
+) -> Result<Vec<Due>, StoreError> {
+    let before = format!("SELECT {COLUMNS} next_at <= ? AND (");
+    let one = "(portal_id = ? AND kind = ? AND record_id = ?)";
+    let sql = statement(records, &before, one, " OR ", &format!(") ORDER BY next_at, record_id{lock}"));
+    let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(now.as_millisecond());
+    for record in records {
+        query = query.bind(record.portal_id).bind(record.kind.as_str()).bind(record.id);
+    }
+    let rows: Vec<Row> = query.fetch_all(from).await?;
+    rows.into_iter().map(due_of).collect()
+}
+
+fn due_of(row: Row) -> Result<Due, StoreError> {
+    let (portal_id, word, id, generation, wanted_as_of, first_read_at, readings, next_at) = row;
+    Ok(Due {
+        record: RecordKey { portal_id, kind: kind(&word, "due")?, id },
+        generation,
+        wanted_as_of: wanted_as_of.map(|ms| time(ms, "due", "wanted_as_of")).transpose()?,
+        first_read_at: first_read_at.map(|ms| time(ms, "due", "first_read_at")).transpose()?,
+        readings: u32::try_from(readings).unwrap_or(u32::MAX),
+        next_at: time(next_at, "due", "next_at")?,
+    })
 }
 
 /// Makes records due at another instant, but for those that were asked for again or are settled.

@@ -149,14 +149,21 @@ pub(crate) fn delivery(id: &str, mut events: Vec<DeliveredEvent>) -> Delivery {
 }
 
 async fn due_now(store: &Store, seconds: i64) -> Vec<Due> {
-    store.due(DEAL.portal_id, Kind::Deal, at(seconds), 10).await.unwrap()
+    store.due(DEAL.portal_id, &[Kind::Deal], at(seconds), 10).await.unwrap()
 }
 
 async fn deliveries(store: &Store) {
     let first = delivery("first", vec![event("a", 5), event("b", 9), event("c", 7)]);
     let taken = store.take_in(std::slice::from_ref(&first), at(10)).await.unwrap();
     assert_eq!(taken, TakenIn { new_events: 3, repeated_events: 0, set_aside: 1 });
-    let wanted = Due { record: DEAL, generation: 1, wanted_as_of: Some(at(9)), first_read_at: None, readings: 0 };
+    let wanted = Due {
+        record: DEAL,
+        generation: 1,
+        wanted_as_of: Some(at(9)),
+        first_read_at: None,
+        readings: 0,
+        next_at: at(10),
+    };
     assert_eq!(
         due_now(store, 10).await,
         std::slice::from_ref(&wanted),
@@ -172,7 +179,7 @@ async fn deliveries(store: &Store) {
     let taken = store.taken_in().await.unwrap();
     assert_eq!(taken, (2, TakenIn { new_events: 3, repeated_events: 0, set_aside: 2 }));
     a_round(store).await;
-    let of_another = store.due(1, Kind::Deal, at(99), 10).await.unwrap();
+    let of_another = store.due(1, &[Kind::Deal], at(99), 10).await.unwrap();
     assert_eq!((of_another, store.waiting(1).await.unwrap()), (vec![], (0, None)));
 }
 
@@ -190,10 +197,10 @@ async fn a_round(store: &Store) {
     let round = [of("many", 0..300), of("more", 250..350), of("many", 0..300)];
     let taken = store.take_in(&round, at(9)).await.unwrap();
     assert_eq!(taken, TakenIn { new_events: 350, repeated_events: 350, set_aside: 2 });
-    assert_eq!(store.due(DEAL.portal_id, Kind::Invoice, at(9), 1_000).await.unwrap().len(), 350);
+    assert_eq!(store.due(DEAL.portal_id, &[Kind::Invoice], at(9), 1_000).await.unwrap().len(), 350);
     let taken = store.take_in(&[of("most", 100..400), of("more", 0..999)], at(10)).await.unwrap();
     assert_eq!(taken, TakenIn { new_events: 50, repeated_events: 250 + 999, set_aside: 1 });
-    let due = store.due(DEAL.portal_id, Kind::Invoice, at(10), 1_000).await.unwrap();
+    let due = store.due(DEAL.portal_id, &[Kind::Invoice], at(10), 1_000).await.unwrap();
     assert!(due.len() == 400 && due.iter().all(|due| due.generation == 1), "repeats ask for nothing");
     let (deliveries, taken) = store.taken_in().await.unwrap();
     assert_eq!((deliveries - before.0, taken.new_events - before.1.new_events), (3, 400));
@@ -219,7 +226,7 @@ async fn generations(store: &Store) {
     store.put_off(&again, Some(at(25)), at(90)).await.unwrap();
     settle(store, &again, record(9, "new", &[(1, "new")]), vec![], 25).await;
     let newer = due_now(store, 25).await.remove(0);
-    assert_eq!(newer, Due { record: DEAL, generation: 2, wanted_as_of: Some(at(9)), first_read_at: None, readings: 0 });
+    assert_eq!(newer, Due { generation: 2, next_at: at(25), readings: 0, first_read_at: None, ..read });
     settle(store, &newer, record(9, "new", &[(1, "new")]), vec![], 26).await;
     assert_eq!(store.waiting(DEAL.portal_id).await.unwrap(), (0, None));
 }
@@ -274,7 +281,8 @@ fn for_deals(changes: Vec<Change>) -> Vec<NewChange> {
 /// Returns the deal as won.
 async fn changes_and_records(store: &Store) -> Record {
     let won = record(40, "won", &[(1, "new"), (40, "won")]);
-    let due = Due { record: DEAL, generation: 2, wanted_as_of: None, first_read_at: None, readings: 0 };
+    let due =
+        Due { record: DEAL, generation: 2, wanted_as_of: None, first_read_at: None, readings: 0, next_at: at(26) };
     assert_eq!(settle(store, &due, won.clone(), for_deals(derived(&won)), 41).await, 1);
     assert_eq!(settle(store, &due, won.clone(), for_deals(derived(&won)), 42).await, 0, "a change is stored once");
     settle(store, &due, record(30, "new", &[(1, "new")]), vec![], 43).await;
@@ -299,7 +307,7 @@ async fn changes_and_records(store: &Store) -> Record {
     store.open_with(&page, &[INVOICE], ("opening", &"page 2"), at(45)).await.unwrap();
     assert_eq!(store.records(&[DEAL]).await.unwrap()[0].record.as_ref(), Some(&won));
     assert_eq!(store.fact::<String>("opening").await.unwrap().as_deref(), Some("page 2"));
-    assert_eq!(store.due(DEAL.portal_id, Kind::Invoice, at(45), 10).await.unwrap()[0].record, INVOICE);
+    assert_eq!(store.due(DEAL.portal_id, &[Kind::Invoice], at(45), 10).await.unwrap()[0].record, INVOICE);
     let before = |day: &str| store.open_invoices_due_before(DEAL.portal_id, day.parse().unwrap());
     assert_eq!((before("2026-11-20").await.unwrap(), before("2026-11-21").await.unwrap()), (vec![], vec![INVOICE]));
     assert_eq!(store.known_records(DEAL.portal_id, Kind::Invoice).await.unwrap(), 1);

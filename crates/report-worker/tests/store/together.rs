@@ -80,7 +80,7 @@ async fn what_many_take_in_at_once_is_there_once() {
     let store = Store::open(&books).await.unwrap();
     let (deliveries, taken) = store.taken_in().await.unwrap();
     assert_eq!((deliveries, taken.new_events, new), (10 + 50, 20 + 10 + 50, 20 + 10 + 50));
-    let due = store.due(4242, Kind::Deal, at(99), 10).await.unwrap();
+    let due = store.due(4242, &[Kind::Deal], at(99), 10).await.unwrap();
     assert_eq!((due.len(), due[0].wanted_as_of), (1, Some(at(19))), "all of them ask for one record");
 }
 
@@ -96,18 +96,18 @@ async fn a_due_record_is_read_by_one_worker_until_its_claim_is_over() {
     let mut workers = JoinSet::new();
     for _ in 0..5 {
         let store = Store::open(&books).await.unwrap();
-        workers.spawn(async move { store.claim_due(4242, Kind::Deal, at(2), at(60), 100).await.unwrap() });
+        workers.spawn(async move { store.claim_due(4242, &[Kind::Deal], &[], (at(2), at(60)), 100).await.unwrap() });
     }
     let claimed: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
     let ids: BTreeSet<i64> = claimed.iter().map(|due| due.record.id).collect();
     assert_eq!((claimed.len(), ids.len()), (300, 300));
-    let claim = async |seconds| store.claim_due(4242, Kind::Deal, at(seconds), at(99), 999).await.unwrap();
+    let claim = async |seconds| store.claim_due(4242, &[Kind::Deal], &[], (at(seconds), at(99)), 999).await.unwrap();
     assert_eq!(claim(59).await, []);
 
     // Another event asks for one of them, one is given back, one is settled; the others' worker was killed.
     let again = DeliveredEvent { records: vec![claimed[0].record], ..event("again", 3) };
     store.take_in(&[delivery("again", vec![again])], at(4)).await.unwrap();
-    store.give_back(&claimed[..2], at(5)).await.unwrap();
+    store.give_back(&claimed[..2]).await.unwrap();
     store.put_off(&claimed[2], Some(at(5)), at(5_000)).await.unwrap();
     let (asked, given_back) = (claimed[0].record, claimed[1].record);
     let now: BTreeSet<RecordKey> = claim(6).await.iter().map(|due| due.record).collect();
