@@ -42,6 +42,7 @@ pub const CATALOGUE: &[Entry] = &[
     times("unauthorized", 1, "the next N calls answer 401 although the token is right"),
     times("locked", 1, "the next N calls answer 423"),
     times("partial-read", 1, "the next N batch reads leave out one record that exists and say so in errors"),
+    times("poisoned-record", 100, "the next N batch reads that ask for the oldest record of a kind answer 500"),
     times("partial-207", 1, "the next N incomplete batch reads answer 207, whatever the version"),
     times("errors-in-200", 1, "the next N incomplete batch reads answer 200 with errors, whatever the version"),
     times("absent-nulls", 10, "the next N reads leave empty properties out instead of showing null"),

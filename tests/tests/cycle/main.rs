@@ -10,6 +10,7 @@ mod backlog;
 mod calendar;
 mod corrections;
 mod ends;
+mod failing;
 mod figures;
 mod opening;
 mod quiet;

@@ -14,6 +14,8 @@ mod calendar;
 mod corrections;
 #[path = "../cycle/ends.rs"]
 mod ends;
+#[path = "../cycle/failing.rs"]
+mod failing;
 #[path = "../cycle/figures.rs"]
 mod figures;
 #[path = "../cycle/opening.rs"]

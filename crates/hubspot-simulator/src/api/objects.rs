@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -50,6 +51,16 @@ impl Api {
             without_nulls: self.faults.take("absent-nulls").is_some(),
         };
         let (now_ms, state) = (self.account.now_ms(), self.account.lock());
+        let oldest = state.records.range((kind, 0)..=(kind, i64::MAX)).next().map(|((_, id), _)| id.to_string());
+        if asked.inputs.iter().any(|input| Some(&input.id) == oldest.as_ref())
+            && self.faults.take("poisoned-record").is_some()
+        {
+            return Err(Reply::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "SERVER_ERROR",
+                "Something went wrong on our side.",
+            ));
+        }
         let (mut seen, mut results, mut missing) = (BTreeSet::new(), Vec::new(), Vec::new());
         for Input { id } in &asked.inputs {
             match self

@@ -1,4 +1,4 @@
-//! Reading many records at once: several questions under way, as many as HubSpot's limits are worth.
+//! Reading many records at once, in groups: several questions under way, as many as HubSpot's limits are worth.
 
 use std::collections::VecDeque;
 
@@ -9,9 +9,9 @@ use super::error::CrmError;
 use super::{Crm, Reading};
 use crate::domain::record::Kind;
 
-/// How many records are read together: two of HubSpot's batches with history, and one question each for the names of
+/// How many records are best read together: two of HubSpot's batches with history, and one question each for the names of
 /// all.
-const TOGETHER: usize = 100;
+pub const TOGETHER: usize = 100;
 
 /// How many such readings are under way or waiting to be taken, which bounds the memory. Each has one call under way, so
 /// that the highest burst limit, 250 in 10 s, is used with answers that take up to 0.6 s.
@@ -28,13 +28,13 @@ pub struct Readings {
 }
 
 impl Crm {
-    /// Reads records of one kind, any number of them, a hundred together and several times that at once, begun in the order given. See
-    /// [`read`](Self::read) for what is read and what `now` is for.
+    /// Reads groups of records of one kind, several at once, begun in the order given. See [`read`](Self::read) for what is
+    /// read and what `now` is for; [`TOGETHER`] is the best size of a group.
     ///
     /// Must be called within a tokio runtime.
-    pub fn read_many(&self, kind: Kind, portal_id: i64, ids: &[i64], now: Timestamp) -> Readings {
-        let rest = ids.chunks(TOGETHER).map(<[i64]>::to_vec).collect();
-        let mut readings = Readings { crm: self.clone(), kind, portal_id, now, rest, under_way: JoinSet::new() };
+    pub fn read_many(&self, kind: Kind, portal_id: i64, groups: VecDeque<Vec<i64>>, now: Timestamp) -> Readings {
+        let (crm, under_way) = (self.clone(), JoinSet::new());
+        let mut readings = Readings { crm, kind, portal_id, now, rest: groups, under_way };
         readings.begin();
         readings
     }
@@ -42,18 +42,17 @@ impl Crm {
 
 impl Readings {
     /// The next reading that is finished, with the ids that it was asked for, in no particular order; `None` at the end.
-    ///
-    /// After an error, or a reading that was interrupted, no further ids are asked for: what is under way is still
-    /// given, and the others stay unread.
+    /// One that fails does not end the others.
     pub async fn next(&mut self) -> Option<(Vec<i64>, Result<Reading, CrmError>)> {
+        self.begin();
         let (ids, reading) = match self.under_way.join_next().await? {
             Ok(read) => read,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        if reading.as_ref().map_or(true, |reading| reading.interrupted.is_some()) {
-            self.ask_no_more();
+        // At once, while this one is dealt with; after a failure it may be the caller's wish to ask no more.
+        if reading.as_ref().is_ok_and(|reading| reading.interrupted.is_none()) {
+            self.begin();
         }
-        self.begin();
         Some((ids, reading))
     }
 

@@ -28,7 +28,7 @@ use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::record::Kind;
 use crate::secrets::Renewed;
 
-pub use bulk::Readings;
+pub use bulk::{Readings, TOGETHER};
 pub use error::{CrmError, ErrorReply, Flaw};
 pub use read::Reading;
 pub use walk::{Cursor, Page};

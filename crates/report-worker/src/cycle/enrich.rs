@@ -1,13 +1,13 @@
 //! Due records are read from HubSpot, settled, and told as finance changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::books::{self, Books};
 use super::{App, Summary};
-use crate::crm::{CrmError, Reading};
+use crate::crm::{self, CrmError, Reading};
 use crate::domain::changes::{self, Change};
 use crate::domain::record::{Answer, Kind, Record, RecordKey};
 use crate::report::BUILT_IN;
@@ -98,7 +98,43 @@ fn by_kind(due: &[Due]) -> Vec<(Kind, Vec<Due>)> {
     kinds
 }
 
-/// Reads some records of one kind until the turn is over; false if HubSpot did not let us go on.
+/// In groups of this size records are read: the more often HubSpot has failed over them, the smaller, until what it always
+/// fails over is alone. What it never failed over comes first.
+const TOGETHER: [usize; 3] = [crm::TOGETHER, 10, 1];
+
+fn groups(due: &[Due]) -> VecDeque<Vec<i64>> {
+    let mut by_size: [Vec<i64>; TOGETHER.len()] = Default::default();
+    for due in due {
+        by_size[(due.failures as usize).min(TOGETHER.len() - 1)].push(due.record.id);
+    }
+    by_size.iter().zip(TOGETHER).flat_map(|(ids, size)| ids.chunks(size).map(<[i64]>::to_vec)).collect()
+}
+
+/// After so many failures without an answer in between HubSpot is away, and none of it is the records' fault.
+const AWAY_AFTER: usize = 3;
+
+/// The longest time until a record that HubSpot fails over is asked for again.
+const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
+
+/// How long a record is left alone that HubSpot has failed over so often before: 10 s, 30 s, then a minute and twice as
+/// long each time. Up to half of it is added at random, so that those who failed together do not come back together.
+fn delay(failures: u32) -> Duration {
+    let delay = match failures {
+        0 => Duration::from_secs(10),
+        1 => Duration::from_secs(30),
+        more => Duration::from_secs(60).saturating_mul(1 << (more - 2).min(16)).min(LONGEST_DELAY),
+    };
+    let jitter_ms = u64::try_from(delay.as_millis() / 2).unwrap_or(u64::MAX);
+    delay + Duration::from_millis(fastrand::u64(0..=jitter_ms))
+}
+
+/// Whether HubSpot may fail in this way over some records and answer for others.
+fn may_be_of_records(error: &CrmError) -> bool {
+    matches!(error, CrmError::Unavailable { .. } | CrmError::Unreachable { .. } | CrmError::Garbled { .. })
+}
+
+/// Reads some records of one kind until the turn is over; false if HubSpot did not let us go on. What it fails over while
+/// it answers for others is put off.
 async fn read(
     app: &App,
     books: &Books,
@@ -108,38 +144,65 @@ async fn read(
     now: Timestamp,
     summary: &mut Summary,
 ) -> Result<bool, StoreError> {
-    let ids: Vec<i64> = due.iter().map(|due| due.record.id).collect();
+    let mut readings = app.crm.read_many(kind, books.account.portal_id, groups(due), now);
     let mut due: BTreeMap<i64, &Due> = due.iter().map(|due| (due.record.id, due)).collect();
-    let mut readings = app.crm.read_many(kind, books.account.portal_id, &ids, now);
-    let (mut complete, mut told) = (true, false);
+    let (mut goes_on, mut answers, mut told) = (true, false, false);
+    // Groups that HubSpot has failed over: while it answered for others, and since its last answer.
+    let (mut to_put_off, mut in_a_row) = (Vec::new(), Vec::new());
     loop {
-        if turn.is_over() {
+        if !goes_on || turn.is_over() {
             readings.ask_no_more();
         }
         let next = app.stop.or(Duration::ZERO, readings.next()).await;
-        complete &= next.is_some();
+        goes_on &= next.is_some();
         let Some((ids, reading)) = next.flatten() else { break };
-        let error = match reading {
+        let (unread, error) = match reading {
             Ok(reading) => {
                 let answered = |id: &i64| reading.answers.contains_key(id) || reading.failed.contains_key(id);
                 let (answered, others): (Vec<i64>, Vec<i64>) = ids.into_iter().partition(answered);
-                // Records without an answer are still due; asking for them again and again in one cycle would never end.
-                complete &= others.is_empty();
-                let due: Vec<&Due> = answered.iter().filter_map(|id| due.remove(id)).collect();
-                settle(app, books, &due, reading, now, summary).await?
+                let answered: Vec<&Due> = answered.iter().filter_map(|id| due.remove(id)).collect();
+                if !answered.is_empty() {
+                    answers = true;
+                    to_put_off.append(&mut in_a_row);
+                }
+                (others, settle(app, books, &answered, reading, now, summary).await?)
             }
-            Err(error) => Some(error),
+            Err(error) => (ids, Some(error)),
         };
-        if let Some(error) = error {
-            if !told {
-                summary.problem("enrich", error);
-            }
-            (complete, told) = (false, true);
+        let Some(error) = error else { continue };
+        if may_be_of_records(&error) {
+            in_a_row.push(unread);
+            goes_on &= in_a_row.len() < AWAY_AFTER;
+        } else {
+            goes_on = false;
         }
+        if !told {
+            summary.problem("enrich", error);
+            told = true;
+        }
+    }
+    goes_on &= answers || in_a_row.is_empty();
+    if !goes_on {
+        // Perhaps it was the fault of the first one after all, and it would be the first one again.
+        in_a_row.truncate(1);
+    }
+    for ids in to_put_off.into_iter().chain(in_a_row) {
+        let group: Vec<Due> = ids.iter().filter_map(|id| due.remove(id)).cloned().collect();
+        put_off_failed(app, &group, now).await?;
     }
     let unread: Vec<Due> = due.into_values().cloned().collect();
     app.store.give_back(&unread).await?;
-    Ok(complete)
+    Ok(goes_on)
+}
+
+/// Puts off a group that HubSpot has failed over.
+async fn put_off_failed(app: &App, group: &[Due], now: Timestamp) -> Result<(), StoreError> {
+    let failures = group.iter().map(|due| due.failures).max().unwrap_or_default();
+    let next_at = super::after(now, delay(failures));
+    if let [due] = group {
+        tracing::warn!(record = %due.record, failures = failures + 1, %next_at, "HubSpot fails over this record; it waits");
+    }
+    app.store.put_off_failed(group, next_at).await
 }
 
 /// Writes down what was read of some records; gives back the error that kept others from being read.
@@ -168,11 +231,11 @@ async fn settle(
         match reading.answers.remove(&id) {
             None => {}
             Some(Answer::Found(record)) => match wait_for(due, &record, earlier, now) {
-                Some(next_at) => app.store.put_off(due, Some(now), next_at).await?,
+                Some(next_at) => app.store.put_off(due, now, next_at).await?,
                 None => outcomes.push(found(due, record, earlier, books)),
             },
             Some(Answer::Gone) if due.readings < LOOKS_FOR_GONE => {
-                app.store.put_off(due, Some(now), now + pause(due)).await?;
+                app.store.put_off(due, now, now + pause(due)).await?;
             }
             Some(Answer::Gone) => {
                 tracing::warn!(record = %due.record, "HubSpot has no such record; written down as gone");

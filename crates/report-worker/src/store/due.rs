@@ -22,6 +22,8 @@ pub struct Due {
     pub first_read_at: Option<Timestamp>,
     /// How often it was read for this asking.
     pub readings: u32,
+    /// How often HubSpot has failed over it, or over others that were asked for with it, since it was last read.
+    pub failures: u32,
     /// Since when it is due.
     pub next_at: Timestamp,
 }
@@ -70,7 +72,7 @@ impl Asked {
 /// Clears a record for the asking that was read. A newer asking stays due.
 pub(super) async fn clear(transaction: &mut Transaction<'static, Db>, due: &Due) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE due SET next_at = NULL, wanted_as_of = NULL, first_read_at = NULL, readings = 0 \
+        "UPDATE due SET next_at = NULL, wanted_as_of = NULL, first_read_at = NULL, readings = 0, failures = 0 \
          WHERE portal_id = ? AND kind = ? AND record_id = ? AND generation = ?",
     )
     .bind(due.record.portal_id)
@@ -181,19 +183,19 @@ impl Store {
         .await
     }
 
-    /// Puts off a record that was read and not settled, or could not be read. A newer asking is left as it is.
+    /// Puts off a record that was read and not settled. A newer asking is left as it is.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
-    pub async fn put_off(&self, due: &Due, read_at: Option<Timestamp>, next_at: Timestamp) -> Result<(), StoreError> {
+    pub async fn put_off(&self, due: &Due, read_at: Timestamp, next_at: Timestamp) -> Result<(), StoreError> {
         retried(|| async move {
             sqlx::query(
-                "UPDATE due SET next_at = ?, readings = ?, first_read_at = COALESCE(first_read_at, ?) \
+                "UPDATE due SET next_at = ?, readings = ?, failures = 0, first_read_at = COALESCE(first_read_at, ?) \
                  WHERE portal_id = ? AND kind = ? AND record_id = ? AND generation = ?",
             )
             .bind(next_at.as_millisecond())
-            .bind(i64::from(due.readings) + i64::from(read_at.is_some()))
-            .bind(read_at.map(Timestamp::as_millisecond))
+            .bind(i64::from(due.readings) + 1)
+            .bind(read_at.as_millisecond())
             .bind(due.record.portal_id)
             .bind(due.record.kind.as_str())
             .bind(due.record.id)
@@ -201,6 +203,19 @@ impl Store {
             .execute(self.pool())
             .await?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Puts off records that HubSpot failed over, and counts it. A newer asking is left as it is.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn put_off_failed(&self, due: &[Due], next_at: Timestamp) -> Result<(), StoreError> {
+        retried(|| async move {
+            let mut transaction = self.write().await?;
+            update(&mut transaction, due, "failures = failures + 1, next_at", next_at).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -222,9 +237,9 @@ impl Store {
 
 /// The columns of a [`Due`].
 const COLUMNS: &str =
-    "portal_id, kind, record_id, generation, wanted_as_of, first_read_at, readings, next_at FROM due WHERE";
+    "portal_id, kind, record_id, generation, wanted_as_of, first_read_at, readings, failures, next_at FROM due WHERE";
 
-type Row = (i64, String, i64, i64, Option<i64>, Option<i64>, i64, i64);
+type Row = (i64, String, i64, i64, Option<i64>, Option<i64>, i64, i64, i64);
 
 async fn longest_waiting(
     from: impl Executor<'_, Database = Db>,
@@ -265,22 +280,33 @@ async fn these(
 }
 
 fn due_of(row: Row) -> Result<Due, StoreError> {
-    let (portal_id, word, id, generation, wanted_as_of, first_read_at, readings, next_at) = row;
+    let (portal_id, word, id, generation, wanted_as_of, first_read_at, readings, failures, next_at) = row;
     Ok(Due {
         record: RecordKey { portal_id, kind: kind(&word, "due")?, id },
         generation,
         wanted_as_of: wanted_as_of.map(|ms| time(ms, "due", "wanted_as_of")).transpose()?,
         first_read_at: first_read_at.map(|ms| time(ms, "due", "first_read_at")).transpose()?,
         readings: u32::try_from(readings).unwrap_or(u32::MAX),
+        failures: u32::try_from(failures).unwrap_or(u32::MAX),
         next_at: time(next_at, "due", "next_at")?,
     })
 }
 
 /// Makes records due at another instant, but for those that were asked for again or are settled.
 async fn move_to(transaction: &mut Transaction<'static, Db>, due: &[Due], at: Timestamp) -> Result<(), StoreError> {
+    update(transaction, due, "next_at", at).await
+}
+
+async fn update(
+    transaction: &mut Transaction<'static, Db>,
+    due: &[Due],
+    set: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let before = format!("UPDATE due SET {set} = ? WHERE next_at IS NOT NULL AND (");
     for part in parts(due) {
         let one = "(portal_id = ? AND kind = ? AND record_id = ? AND generation = ?)";
-        let sql = statement(part, "UPDATE due SET next_at = ? WHERE next_at IS NOT NULL AND (", one, " OR ", ")");
+        let sql = statement(part, &before, one, " OR ", ")");
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(at.as_millisecond());
         for Due { record, generation, .. } in part {
             query = query.bind(record.portal_id).bind(record.kind.as_str()).bind(record.id).bind(*generation);

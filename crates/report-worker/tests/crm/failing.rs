@@ -1,8 +1,9 @@
 //! What HubSpot's errors, limits and silences come to.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use report_worker::crm::{Crm, CrmError, CrmSettings};
+use report_worker::crm::{Crm, CrmError, CrmSettings, TOGETHER};
 use report_worker::domain::record::Kind;
 use secrecy::SecretString;
 use serde_json::json;
@@ -131,6 +132,12 @@ async fn a_used_up_day_ends_at_midnight_in_the_accounts_zone() {
     );
 }
 
+/// The ids from 1 on, in groups.
+fn groups(last: i64) -> VecDeque<Vec<i64>> {
+    let ids: Vec<i64> = (1..=last).collect();
+    ids.chunks(TOGETHER).map(<[i64]>::to_vec).collect()
+}
+
 #[tokio::test]
 async fn a_bad_id_among_many_batches_costs_only_itself() {
     let fake = Fake::start(|asked| {
@@ -140,8 +147,7 @@ async fn a_bad_id_among_many_batches_costs_only_itself() {
         })
     })
     .await;
-    let ids: Vec<i64> = (1..=2_000).collect();
-    let mut readings = fake.crm().read_many(Kind::Deal, 7, &ids, now(0));
+    let mut readings = fake.crm().read_many(Kind::Deal, 7, groups(2_000), now(0));
     let (mut asked_for, mut found, mut failed) = (0, 0, Vec::new());
     while let Some((ids, reading)) = readings.next().await {
         let reading = reading.unwrap();
@@ -153,14 +159,14 @@ async fn a_bad_id_among_many_batches_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn after_an_error_no_further_batch_is_begun() {
+async fn after_an_error_no_further_group_is_begun_if_so_wished() {
     let fake = Fake::start(|asked| asked.reads("0-3").then(|| error(401, "INVALID_AUTHENTICATION"))).await;
-    let ids: Vec<i64> = (1..=5_000).collect();
-    let mut readings = fake.crm().read_many(Kind::Deal, 7, &ids, now(0));
+    let mut readings = fake.crm().read_many(Kind::Deal, 7, groups(5_000), now(0));
     let mut errors = 0;
     while let Some((_, reading)) = readings.next().await {
         assert!(matches!(reading.unwrap_err(), CrmError::Unauthorized { .. }));
         errors += 1;
+        readings.ask_no_more();
     }
     assert!((1..=16).contains(&errors), "{errors} of 50");
     assert_eq!(fake.asked(|asked| asked.reads("0-3")).len(), errors);

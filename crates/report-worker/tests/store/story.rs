@@ -162,6 +162,7 @@ async fn deliveries(store: &Store) {
         wanted_as_of: Some(at(9)),
         first_read_at: None,
         readings: 0,
+        failures: 0,
         next_at: at(10),
     };
     assert_eq!(
@@ -213,20 +214,26 @@ async fn a_round(store: &Store) {
 
 async fn generations(store: &Store) {
     let read = due_now(store, 12).await.remove(0);
-    store.put_off(&read, Some(at(12)), at(14)).await.unwrap();
+    store.put_off(&read, at(12), at(14)).await.unwrap();
     assert_eq!((due_now(store, 13).await, store.waiting(DEAL.portal_id).await.unwrap()), (vec![], (1, Some(at(14)))));
     let again = due_now(store, 14).await.remove(0);
     assert_eq!((again.readings, again.first_read_at, again.generation), (1, Some(at(12)), 1));
-    store.put_off(&again, Some(at(14)), at(24)).await.unwrap();
+    store.put_off(&again, at(14), at(24)).await.unwrap();
     let again = due_now(store, 24).await.remove(0);
     assert_eq!((again.readings, again.first_read_at), (2, Some(at(12))));
 
+    // HubSpot fails over it: that is counted until it is read, whatever asks for it meanwhile.
+    store.put_off_failed(std::slice::from_ref(&again), at(24)).await.unwrap();
+    let failed = due_now(store, 24).await.remove(0);
+    assert_eq!((failed.failures, failed.readings, failed.first_read_at), (1, 2, Some(at(12))));
+
     // An older event arrives during the reading: another asking, which wants no less than the first.
     store.take_in(&[delivery("third", vec![event("d", 1)])], at(25)).await.unwrap();
-    store.put_off(&again, Some(at(25)), at(90)).await.unwrap();
+    store.put_off(&again, at(25), at(90)).await.unwrap();
+    store.put_off_failed(std::slice::from_ref(&again), at(90)).await.unwrap();
     settle(store, &again, record(9, "new", &[(1, "new")]), vec![], 25).await;
     let newer = due_now(store, 25).await.remove(0);
-    assert_eq!(newer, Due { generation: 2, next_at: at(25), readings: 0, first_read_at: None, ..read });
+    assert_eq!(newer, Due { generation: 2, next_at: at(25), failures: 1, readings: 0, first_read_at: None, ..read });
     settle(store, &newer, record(9, "new", &[(1, "new")]), vec![], 26).await;
     assert_eq!(store.waiting(DEAL.portal_id).await.unwrap(), (0, None));
 }
@@ -281,8 +288,15 @@ fn for_deals(changes: Vec<Change>) -> Vec<NewChange> {
 /// Returns the deal as won.
 async fn changes_and_records(store: &Store) -> Record {
     let won = record(40, "won", &[(1, "new"), (40, "won")]);
-    let due =
-        Due { record: DEAL, generation: 2, wanted_as_of: None, first_read_at: None, readings: 0, next_at: at(26) };
+    let due = Due {
+        record: DEAL,
+        generation: 2,
+        wanted_as_of: None,
+        first_read_at: None,
+        readings: 0,
+        failures: 0,
+        next_at: at(26),
+    };
     assert_eq!(settle(store, &due, won.clone(), for_deals(derived(&won)), 41).await, 1);
     assert_eq!(settle(store, &due, won.clone(), for_deals(derived(&won)), 42).await, 0, "a change is stored once");
     settle(store, &due, record(30, "new", &[(1, "new")]), vec![], 43).await;

@@ -108,7 +108,7 @@ async fn a_due_record_is_read_by_one_worker_until_its_claim_is_over() {
     let again = DeliveredEvent { records: vec![claimed[0].record], ..event("again", 3) };
     store.take_in(&[delivery("again", vec![again])], at(4)).await.unwrap();
     store.give_back(&claimed[..2]).await.unwrap();
-    store.put_off(&claimed[2], Some(at(5)), at(5_000)).await.unwrap();
+    store.put_off(&claimed[2], at(5), at(5_000)).await.unwrap();
     let (asked, given_back) = (claimed[0].record, claimed[1].record);
     let now: BTreeSet<RecordKey> = claim(6).await.iter().map(|due| due.record).collect();
     assert_eq!(now, [asked, given_back].into());
