@@ -133,7 +133,11 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Due>, StoreError> {
         retried(|| async move {
-            let mut transaction = self.write().await?;
+            // Without a claim there is nothing to write.
+            let mut transaction = match self.engine {
+                Engine::Sqlite => self.pool.begin().await?,
+                Engine::MySql => self.write().await?,
+            };
             let lock = self.engine.for_update();
             let mut due = Vec::new();
             for part in parts(first) {
