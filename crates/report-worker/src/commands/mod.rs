@@ -3,6 +3,7 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod health;
 mod local;
 mod operator;
@@ -53,6 +54,8 @@ enum Command {
     Verify(verify::Args),
     /// Say how the queue, the books and the mails stand
     Status(status::Args),
+    /// Check configuration, credentials, scopes and reachability, with one fix for each problem
+    Doctor(doctor::Args),
     /// Exit with 0 if the worker here is well, else with 1; for containers
     Health,
     /// List the dead letters, or put them back into the queue
@@ -83,6 +86,7 @@ pub async fn run(cli: Cli, environment: &Environment, clock: fn() -> Timestamp) 
         Command::Send(args) => send::run(args, environment, now).await,
         Command::Verify(args) => verify::run(args, environment, now).await,
         Command::Status(args) => status::run(args, environment, now).await,
+        Command::Doctor(args) => doctor::run(args, environment, clock).await,
         Command::Health => health::run(environment, now),
         Command::Redrive(args) => redrive::run(args, environment, clock).await,
     };

@@ -153,7 +153,7 @@ fn advice(status: StatusCode) -> Option<&'static str> {
 
 /// The signature's headers. HubSpot sends a v3 pair beside the v1 headers and never announces v3 by the version header
 /// (hubspot-facts 1.1); v1 or v2 alone are what a door sees that has them switched on.
-fn signed(
+pub(super) fn signed(
     version: SignatureVersion,
     secret: &Secret,
     url: &str,

@@ -13,7 +13,7 @@ use crate::config::{Environment, QueueConfig, database_alone};
 use crate::cycle::reconcile::{self, Reconciled};
 use crate::heartbeat::{Heartbeat, HeartbeatError};
 use crate::queue::Queue;
-use crate::store::{Books, Figures, Store};
+use crate::store::{Books, Figures, Store, StoreError};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -48,16 +48,16 @@ struct QueueStatus {
 }
 
 #[derive(Debug, Serialize)]
-struct BooksStatus {
+pub(super) struct BooksStatus {
     /// `None`: no cycle has opened them yet.
-    open_at: Option<Timestamp>,
+    pub(super) open_at: Option<Timestamp>,
     /// Whether all records are in that were there when they were opened.
-    opening_done: bool,
+    pub(super) opening_done: bool,
     last_work: Option<LastWork>,
     /// The last comparison with HubSpot that came to its end.
-    reconciled: Option<Reconciled>,
+    pub(super) reconciled: Option<Reconciled>,
     #[serde(flatten)]
-    figures: Figures,
+    pub(super) figures: Figures,
 }
 
 /// Asks everything that can be asked, each on its own.
@@ -107,14 +107,20 @@ async fn queue(config: QueueConfig, now: Timestamp) -> anyhow::Result<QueueStatu
 }
 
 async fn books(database: &Books) -> anyhow::Result<BooksStatus> {
-    let store = Store::open(database).await?;
-    Ok(BooksStatus {
-        open_at: store.fact("books_open_at").await?,
-        opening_done: store.fact::<Timestamp>("opening_done").await?.is_some(),
-        last_work: store.fact(LAST_WORK).await?,
-        reconciled: store.fact(reconcile::RESULT).await?,
-        figures: store.figures().await?,
-    })
+    Ok(BooksStatus::ask(&Store::open(database).await?).await?)
+}
+
+impl BooksStatus {
+    /// Asks the books for all of it.
+    pub(super) async fn ask(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            open_at: store.fact("books_open_at").await?,
+            opening_done: store.fact::<Timestamp>("opening_done").await?.is_some(),
+            last_work: store.fact(LAST_WORK).await?,
+            reconciled: store.fact(reconcile::RESULT).await?,
+            figures: store.figures().await?,
+        })
+    }
 }
 
 /// One subject a line, each with a sentence.
@@ -169,7 +175,7 @@ fn dead_letters(queue: &QueueStatus) -> String {
     text
 }
 
-fn worker(heartbeat: Option<&Heartbeat>, now: Timestamp) -> String {
+pub(super) fn worker(heartbeat: Option<&Heartbeat>, now: Timestamp) -> String {
     let Some(heartbeat) = heartbeat else {
         return "none runs on this machine; the metric Heartbeat tells of those elsewhere".to_owned();
     };
@@ -202,7 +208,7 @@ fn hubspot(books: &BooksStatus, now: Timestamp) -> String {
     }
 }
 
-fn opened(books: &BooksStatus, now: Timestamp) -> String {
+pub(super) fn opened(books: &BooksStatus, now: Timestamp) -> String {
     match books.open_at {
         None => "not open yet; the first cycle opens them".to_owned(),
         Some(at) if books.opening_done => {
@@ -212,7 +218,7 @@ fn opened(books: &BooksStatus, now: Timestamp) -> String {
     }
 }
 
-fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
+pub(super) fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
     let Some(Reconciled { began_at, listed, found, repaired, left_out, .. }) = reconciled else {
         return "not compared with HubSpot yet; the worker does so every night".to_owned();
     };
@@ -226,7 +232,7 @@ fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
     if left_out.is_empty() { all } else { format!("{all}; the access token may not read: {}", left_out.join(", ")) }
 }
 
-fn records(figures: &Figures, now: Timestamp) -> String {
+pub(super) fn records(figures: &Figures, now: Timestamp) -> String {
     let due = match figures.due_at {
         None => "none has to be read".to_owned(),
         Some(at) if at <= now => format!("{} to read, the first was due {}", figures.due, ago(at, now)),
@@ -245,7 +251,7 @@ fn changes(figures: &Figures) -> String {
     }
 }
 
-fn mails(figures: &Figures) -> String {
+pub(super) fn mails(figures: &Figures) -> String {
     let some = |number: u64, text: &str| (number > 0).then(|| format!("{number} {text}"));
     let told: Vec<String> = [
         some(figures.mails_waiting, "to send"),

@@ -33,11 +33,16 @@ impl QueueConfig {
     /// Every missing or wrong variable at once; also where both kinds of queue are named.
     pub fn read_alone(environment: &Environment) -> Result<Self, Problems> {
         let mut reader = Reader::new(environment);
+        let config = Self::from_reader(&mut reader);
+        reader.finish(|| config)
+    }
+
+    /// The same, where more than the queue is read.
+    pub(super) fn from_reader(reader: &mut Reader<'_>) -> Option<Self> {
         let file = reader.optional("QUEUE_FILE", |text| Ok(PathBuf::from(text)));
         let has_url = reader.optional("QUEUE_URL", |_| Ok(())).flatten().is_some();
         if !has_url && reader.optional("DEAD_LETTER_QUEUE_URL", |_| Ok(())).flatten().is_none() {
-            let file = file.map(|file| file.unwrap_or_else(|| PathBuf::from(super::QUEUE_FILE)));
-            return reader.finish(|| file.map(Self::File));
+            return file.map(|file| Self::File(file.unwrap_or_else(|| PathBuf::from(super::QUEUE_FILE))));
         }
         if file.flatten().is_some() {
             reader.problem("QUEUE_FILE", "set beside QUEUE_URL; unset the one that is not meant");
@@ -45,12 +50,10 @@ impl QueueConfig {
         let queue_url = reader.required("QUEUE_URL", "the URL of the SQS queue", http_url);
         let dead_letter_queue_url =
             reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the SQS queue for dead letters", http_url);
-        let folder = folder(&mut reader);
-        reader.finish(|| {
-            let (queue_url, dead_letter_queue_url) = (queue_url?, dead_letter_queue_url?);
-            let heartbeat = worker_heartbeat(&folder, &queue_url);
-            Some(Self::Sqs { queue_url, dead_letter_queue_url, heartbeat })
-        })
+        let folder = folder(reader);
+        let (queue_url, dead_letter_queue_url) = (queue_url?, dead_letter_queue_url?);
+        let heartbeat = worker_heartbeat(&folder, &queue_url);
+        Some(Self::Sqs { queue_url, dead_letter_queue_url, heartbeat })
     }
 
     /// The file in which whoever works on this queue leaves its heartbeat.

@@ -8,12 +8,13 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 
+use super::RETIRED_SECRETS;
 use crate::secrets::{Part, Renew, Renewed, SecretsManager};
 
 /// The variables whose text may be in AWS Secrets Manager, and the variables that say where.
 const SECRETS: [(&str, &str); 5] = [
     ("HUBSPOT_CLIENT_SECRETS", "HUBSPOT_CLIENT_SECRETS_ARN"),
-    ("HUBSPOT_RETIRED_SECRETS", "HUBSPOT_RETIRED_SECRETS_ARN"),
+    (RETIRED_SECRETS, "HUBSPOT_RETIRED_SECRETS_ARN"),
     ("HUBSPOT_ACCESS_TOKEN", "HUBSPOT_ACCESS_TOKEN_ARN"),
     ("SMTP_URL", "SMTP_URL_ARN"),
     ("DATABASE_URL", "DATABASE_URL_ARN"),
@@ -103,15 +104,21 @@ pub(super) async fn read<T>(
     environment: &Environment,
     config: impl Fn(&mut Reader<'_>) -> Option<T>,
 ) -> Result<T, Problems> {
+    let (config, problems) = look(environment, config).await;
+    config.filter(|_| problems.is_empty()).ok_or(Problems(problems))
+}
+
+/// The same for what makes the best of a configuration: what it reads, and everything that is wrong.
+pub(super) async fn look<T>(environment: &Environment, config: impl Fn(&mut Reader<'_>) -> T) -> (T, Vec<Problem>) {
     let mut reader = Reader::new(environment);
     let first = config(&mut reader);
     if reader.wanted.is_empty() {
-        return reader.finish(|| first);
+        return (first, reader.problems);
     }
     let fetched = Some(fetch(reader.wanted).await);
     let mut reader = Reader { fetched, ..Reader::new(environment) };
     let second = config(&mut reader);
-    reader.finish(|| second)
+    (second, reader.problems)
 }
 
 /// Asks for all of them at once.
@@ -122,11 +129,12 @@ async fn fetch(wanted: Wanted) -> Fetched {
         let manager = manager.clone();
         reading.spawn(async move {
             let problem = |what, is_transient| Problem { variable: arn_variable, what, is_transient };
-            let part = match manager.read(&arn).await {
-                Ok(text) if text.expose_secret().is_empty() => {
+            let is_needed = variable != RETIRED_SECRETS;
+            let part = match Part::read(&manager, variable, arn, is_needed).await {
+                Ok(Part { arn, text, .. }) if is_needed && text.expose_secret().is_empty() => {
                     Err(problem(format!("the secret {arn} in AWS Secrets Manager is empty"), false))
                 }
-                Ok(text) => Ok(Part { variable, arn, text }),
+                Ok(part) => Ok(part),
                 Err(error) => {
                     let is_transient = error.is_transient();
                     Err(problem(format!("{:#}", anyhow::Error::from(error)), is_transient))
@@ -190,6 +198,14 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// Reads what somebody else reads, too, and leaves it to them to say what is wrong with it.
+    pub(super) fn aside<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let known = self.problems.len();
+        let value = read(self).filter(|_| self.problems.len() == known);
+        self.problems.truncate(known);
+        value
+    }
+
     /// What was made of these variables' texts; made anew by `renew` when Secrets Manager has other texts.
     pub(super) fn renewed<T>(&self, value: T, names: &[&str], renew: Renew<T>) -> Renewed<T> {
         let Some(fetched) = &self.fetched else { return value.into() };
@@ -213,7 +229,7 @@ impl<'e> Reader<'e> {
             return None;
         };
         match fetched.answers.get(name)? {
-            Ok(part) => Some(Some(part.text.expose_secret().to_owned())),
+            Ok(part) => Some(Some(part.text.expose_secret().to_owned()).filter(|text| !text.is_empty())),
             Err(problem) => {
                 self.problems.push(problem.clone());
                 None

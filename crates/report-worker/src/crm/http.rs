@@ -115,6 +115,32 @@ impl Http {
         self.ask(task, Method::POST, path, Some(body), calls).await
     }
 
+    /// Asks for a page once, outside the limits: for a look at whether it can be asked at all. Comes with the headers of
+    /// the reply; without one there are none.
+    pub(super) async fn look<T: DeserializeOwned>(&self, task: Task, path: &str) -> (HeaderMap, Result<T, CrmError>) {
+        let unreachable =
+            |error: reqwest::Error| CrmError::Unreachable { task: task.words, source: error.without_url() };
+        let authorization = match bearer(&self.token.now()) {
+            Ok(authorization) => authorization,
+            Err(error) => return (HeaderMap::new(), Err(error)),
+        };
+        let request = self.client.get(format!("{}{path}", self.base)).header(AUTHORIZATION, authorization);
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return (HeaderMap::new(), Err(unreachable(error))),
+        };
+        let (headers, status) = (response.headers().clone(), response.status());
+        let answer = match body_of(&mut response).await {
+            Err(error) => Err(unreachable(error)),
+            Ok(None) => Err(CrmError::Garbled { task: task.words, flaw: Flaw::TooLong }),
+            Ok(Some(bytes)) if status.is_success() => {
+                serde_json::from_slice(&bytes).map_err(|error| CrmError::of_json(task, &error))
+            }
+            Ok(Some(bytes)) => Err(CrmError::of_reply(task, status.as_u16(), &bytes, retry_after(&headers))),
+        };
+        (headers, answer)
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         task: Task,
@@ -264,7 +290,8 @@ fn told(headers: &HeaderMap) -> Option<Told> {
     Some(Told { max, remaining, interval: interval.min(LONGEST_WAIT) })
 }
 
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
+/// When the reply was sent, by HubSpot's clock.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
@@ -279,7 +306,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(until.duration_since(sent)).unwrap_or_default())
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// Reads a date as HTTP writes it (RFC 9110, 5.6.7).
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 

@@ -5,6 +5,7 @@
 //! end here. Only the dated API paths are used.
 
 mod bulk;
+mod checkup;
 mod error;
 mod http;
 mod limits;
@@ -29,6 +30,7 @@ use crate::domain::record::Kind;
 use crate::secrets::Renewed;
 
 pub use bulk::{Readings, TOGETHER};
+pub use checkup::{Look, Subject};
 pub use error::{CrmError, ErrorReply, Flaw};
 pub use read::Reading;
 pub use walk::{Cursor, Page};
@@ -142,12 +144,7 @@ impl Crm {
         let path = format!("/account-info/{}/details", self.version);
         let details: wire::Details = self.http.get(Self::ACCOUNT, &path, &mut 0).await?;
         self.http.keeps_days_of(&details.time_zone);
-        Ok(Account {
-            portal_id: details.portal_id.0,
-            company_currency: details.company_currency,
-            time_zone: details.time_zone,
-            ui_domain: details.ui_domain.0.unwrap_or_else(|| Self::UI_DOMAIN.to_owned()),
-        })
+        Ok(account_of(details))
     }
 
     /// The stages of all deal pipelines, archived ones included: a deal's history may name them.
@@ -193,6 +190,15 @@ fn task(kind: Kind) -> Task {
         Kind::Deal => Task::new("read deals", "crm.objects.deals.read"),
         Kind::Invoice => Task::new("read invoices", "crm.objects.invoices.read"),
         Kind::Payment => Task::new("read payments", "crm.objects.commercepayments.read"),
+    }
+}
+
+fn account_of(details: wire::Details) -> Account {
+    Account {
+        portal_id: details.portal_id.0,
+        company_currency: details.company_currency,
+        time_zone: details.time_zone,
+        ui_domain: details.ui_domain.0.unwrap_or_else(|| Crm::UI_DOMAIN.to_owned()),
     }
 }
 

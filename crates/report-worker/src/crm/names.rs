@@ -21,8 +21,8 @@ use crate::domain::record::{Answer, Kind, Record};
 /// How long a name, and the lack of permission to read names, is remembered.
 const MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
-const OWNERS: Task = Task::new("read owners", "crm.objects.owners.read");
-const COMPANIES: Task = Task::new("read companies", "crm.objects.companies.read");
+pub(super) const OWNERS: Task = Task::new("read owners", "crm.objects.owners.read");
+pub(super) const COMPANIES: Task = Task::new("read companies", "crm.objects.companies.read");
 const ASSOCIATIONS: Task =
     Task::new("read the companies of records", "crm.objects.companies.read").on(Budget::Associations);
 const INVOICES: Task = Task::new("read the invoices of payments", "crm.objects.invoices.read").on(Budget::Associations);

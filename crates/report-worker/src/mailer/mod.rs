@@ -14,7 +14,7 @@ pub use self::address::{AddressError, check_address};
 pub use self::compose::{ComposeError, Mail, compose};
 pub use self::directory::Directory;
 pub use self::memory::{Memory, Sent};
-pub use self::smtp::{Smtp, Timeouts};
+pub use self::smtp::{Smtp, Step, Timeouts, TryOut};
 pub use self::url::MailerUrlError;
 
 /// Where mails go.

@@ -8,7 +8,7 @@ use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
 use tokio::time::timeout;
@@ -59,6 +59,34 @@ impl Default for Timeouts {
     }
 }
 
+/// How far it is to a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To reach the server; with `smtps` also to encrypt.
+    Connect,
+    /// STARTTLS.
+    Encrypt,
+    /// To hear whether the server knows the user.
+    Authenticate,
+    /// To be known to the server: it refuses user or password.
+    Credentials,
+    /// To write as this sender.
+    Sender,
+}
+
+/// What came of trying out a server without a mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TryOut {
+    /// Host and port.
+    pub server: String,
+    /// The server's certificate, DER; `None` without TLS.
+    pub certificate: Option<Vec<u8>>,
+    /// Whether there are credentials, which the server took unless that step failed.
+    pub authenticated: bool,
+    /// The step that failed, and how.
+    pub failed: Option<(Step, String)>,
+}
+
 impl std::fmt::Debug for Encryption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -83,7 +111,8 @@ impl Smtp {
         };
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
-            Err(outcome) => return outcome,
+            Err((Step::Credentials, reply)) => return Outcome::Unauthenticated { reply },
+            Err((_, reply)) => return Outcome::Deferred { reply },
         };
         let outcome = self.transact(&mut connection, from, recipient, bytes).await;
         if matches!(outcome, Outcome::Accepted { .. } | Outcome::Refused { .. }) {
@@ -93,9 +122,46 @@ impl Smtp {
         outcome
     }
 
+    /// Does everything but hand over a mail: the server is told a sender and then that nothing follows. `from` is an
+    /// address as [`check_address`](super::check_address) takes it.
+    pub async fn try_out(&self, from: &str) -> TryOut {
+        let mut tried = TryOut { server: format!("{}:{}", self.host, self.port), ..TryOut::default() };
+        let mut connection = match self.reach().await {
+            Ok(connection) => connection,
+            Err(failed) => return TryOut { failed: Some(failed), ..tried },
+        };
+        if !matches!(self.encryption, Encryption::None) {
+            tried.certificate = connection.peer_certificate().ok();
+        }
+        tried.failed = match self.authenticate(&mut connection).await {
+            Err(failed) => Some(failed),
+            Ok(()) => self.name_sender(&mut connection, from).await.err(),
+        };
+        tried.authenticated = self.credentials.is_some();
+        let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
+        tried
+    }
+
+    async fn name_sender(&self, connection: &mut AsyncSmtpConnection, from: &str) -> Result<(), (Step, String)> {
+        let refused = |failure: String| (Step::Sender, format!("the sender is not accepted: {failure}"));
+        let from = address::parse(from).map_err(|error| refused(error.to_string()))?.email;
+        let command = self.timeouts.command;
+        let said = within(command, connection.command(Mail::new(Some(from), vec![]))).await;
+        said.map_err(|failure| refused(failure.to_string()))?;
+        // Manners only: the goodbye would do the same.
+        let _ = within(command, connection.command(Rset)).await;
+        Ok(())
+    }
+
     /// Connects, encrypts and authenticates. Whatever goes wrong here is about the server or the configuration, not about the
     /// mail: also a 5xx, such as 535 for wrong credentials (RFC 4954, 6), leaves the mail to be tried again.
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Outcome> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, (Step, String)> {
+        let mut connection = self.reach().await?;
+        self.authenticate(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn reach(&self) -> Result<AsyncSmtpConnection, (Step, String)> {
         let Self { host, port, timeouts, .. } = self;
         let hello = ClientId::default();
         let tls = match &self.encryption {
@@ -107,24 +173,26 @@ impl Smtp {
             AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), Some(timeouts.connect), &hello, tls, None);
         let mut connection = within(timeouts.connect + timeouts.command * 2, connecting)
             .await
-            .map_err(|failure| Outcome::Deferred { reply: format!("cannot connect to {host}:{port}: {failure}") })?;
+            .map_err(|failure| (Step::Connect, format!("cannot connect to {host}:{port}: {failure}")))?;
         if let Encryption::StartTls(tls) = &self.encryption {
-            within(timeouts.command * 2, connection.starttls(tls.clone(), &hello))
-                .await
-                .map_err(|failure| format!("cannot encrypt the connection to {host}:{port}: {failure}"))
-                .map_err(|reply| Outcome::Deferred { reply })?;
-        }
-        if let Some(credentials) = &self.credentials {
-            let authenticating = connection.auth(DEFAULT_MECHANISMS, credentials);
-            within(timeouts.command, authenticating).await.map_err(|failure| {
-                let reply = format!("cannot authenticate at {host}:{port}: {failure}");
-                match failure {
-                    Failure::Reply { code: 500.., .. } => Outcome::Unauthenticated { reply },
-                    Failure::Reply { .. } | Failure::Silence(_) => Outcome::Deferred { reply },
-                }
+            within(timeouts.command * 2, connection.starttls(tls.clone(), &hello)).await.map_err(|failure| {
+                (Step::Encrypt, format!("cannot encrypt the connection to {host}:{port}: {failure}"))
             })?;
         }
         Ok(connection)
+    }
+
+    async fn authenticate(&self, connection: &mut AsyncSmtpConnection) -> Result<(), (Step, String)> {
+        let Some(credentials) = &self.credentials else { return Ok(()) };
+        let Self { host, port, .. } = self;
+        let authenticating = connection.auth(DEFAULT_MECHANISMS, credentials);
+        within(self.timeouts.command, authenticating).await.map(drop).map_err(|failure| {
+            let step = match failure {
+                Failure::Reply { code: 500.., .. } => Step::Credentials,
+                Failure::Reply { .. } | Failure::Silence(_) => Step::Authenticate,
+            };
+            (step, format!("cannot authenticate at {host}:{port}: {failure}"))
+        })
     }
 
     /// One mail transaction (RFC 5321, 3.3).

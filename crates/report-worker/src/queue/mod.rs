@@ -3,6 +3,7 @@
 //! Both hand a message out again when it was not deleted within its visibility timeout, in any order, and now and then
 //! twice. Whoever receives must be able to take in the same message again.
 
+mod checkup;
 mod dead_letters;
 mod embedded;
 mod error;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::checkup::SqsLook;
 pub use self::dead_letters::{DeadLetterWalk, HeldLetter, Letter};
 pub use self::embedded::{Embedded, EmbeddedSettings};
 pub use self::error::QueueError;

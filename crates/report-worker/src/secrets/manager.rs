@@ -36,6 +36,12 @@ pub enum SecretsManagerError {
         /// The error's code, such as `AccessDeniedException`.
         code: String,
     },
+    /// There is no such secret, or it has no value yet: to AWS the same.
+    #[error("AWS Secrets Manager has no value for {arn}; paste it there, or correct the ARN")]
+    Missing {
+        /// The secret's ARN or name.
+        arn: String,
+    },
     /// It has no text.
     #[error("the secret {arn} in AWS Secrets Manager is not a text")]
     NotText {
@@ -98,6 +104,9 @@ where
     if let SdkError::ServiceError(service) = &error {
         let code = service.err().code().unwrap_or("an error without a code");
         let passes = code.contains("Throttl") || matches!(service.raw().status().as_u16(), 429 | 500..);
+        if code == "ResourceNotFoundException" {
+            return SecretsManagerError::Missing { arn };
+        }
         if !passes {
             return SecretsManagerError::Refused { arn, code: code.to_owned() };
         }

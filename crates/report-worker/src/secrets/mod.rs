@@ -51,8 +51,33 @@ pub struct Part {
     pub variable: &'static str,
     /// The secret's ARN or name.
     pub arn: String,
-    /// What was read last.
+    /// What was read last; empty where there is no value and none is needed.
     pub text: SecretString,
+    /// Whether there has to be a value.
+    pub is_needed: bool,
+}
+
+impl Part {
+    /// Reads the part for the first time.
+    ///
+    /// # Errors
+    /// As [`SecretsManager::read`], but where there is no value and none is needed.
+    pub async fn read(
+        manager: &SecretsManager,
+        variable: &'static str,
+        arn: String,
+        is_needed: bool,
+    ) -> Result<Self, SecretsManagerError> {
+        let unread = Self { variable, arn, text: SecretString::default(), is_needed };
+        Ok(Self { text: unread.text_now(manager).await?, ..unread })
+    }
+
+    async fn text_now(&self, manager: &SecretsManager) -> Result<SecretString, SecretsManagerError> {
+        match manager.read(&self.arn).await {
+            Err(SecretsManagerError::Missing { .. }) if !self.is_needed => Ok(SecretString::default()),
+            read => read,
+        }
+    }
 }
 
 /// What is known of a value that was refused.
@@ -110,8 +135,9 @@ impl<T> Renewed<T> {
         state.tried_at = Some(Instant::now());
         let mut all_read = true;
         for part in &mut state.parts {
-            let Part { variable, arn, text } = part;
-            match source.manager.read(arn).await {
+            let read = part.text_now(&source.manager).await;
+            let Part { variable, text, .. } = part;
+            match read {
                 Ok(read) if read.expose_secret() == text.expose_secret() => {}
                 Ok(read) => match (source.renew)(&self.now(), variable, read.expose_secret()) {
                     Ok(value) => {

@@ -100,6 +100,12 @@ fn is_this_machine(host: Host<&str>) -> bool {
 }
 
 impl MySqlUrl {
+    /// Whether the server is on this machine, so that nothing crosses a network.
+    pub fn is_this_machine(&self) -> bool {
+        let url = self.url();
+        url.query_pairs().any(|(name, _)| name == "socket") || url.host().is_some_and(is_this_machine)
+    }
+
     pub(super) fn url(&self) -> Url {
         Url::parse(self.0.expose_secret()).expect("it was made of one")
     }

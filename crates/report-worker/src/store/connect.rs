@@ -35,7 +35,8 @@ const REFUSED_LOGINS: [u16; 4] = [1045, 1698, 1820, 1862];
 
 /// What is deleted from the queue must be on the disk here, even if the power goes; and a statement waits half a minute
 /// for another process to finish its transaction.
-const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL";
+pub(super) const SQLITE_SESSION: &str =
+    "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL";
 
 /// What a session needs on MySQL 8 and on MariaDB, whatever the server's defaults are.
 ///
@@ -43,18 +44,18 @@ const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode =
 /// - A transaction sees what others have committed meanwhile, and takes no locks on gaps.
 /// - A lock is waited for for 10 seconds; a transaction of a worker that has vanished without a word ends after a minute.
 /// - A statement ends after a minute. The two servers have different words for that; each reads the other's as a comment.
-const MYSQL_SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT', \
+pub(super) const MYSQL_SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT', \
      innodb_lock_wait_timeout = 10, wait_timeout = 60 \
      /*M!100100 , max_statement_time = 60 */ /*!80000 , max_execution_time = 60000 */; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-const SQLITE_LAYOUT: [(i64, &str, &str); 4] = [
+pub(super) const SQLITE_LAYOUT: [(i64, &str, &str); 4] = [
     (1, "books", include_str!("migrations/sqlite/0001_books.sql")),
     (2, "comparison", include_str!("migrations/sqlite/0002_comparison.sql")),
     (3, "retention", include_str!("migrations/sqlite/0003_retention.sql")),
     (4, "failures", include_str!("migrations/sqlite/0004_failures.sql")),
 ];
-const MYSQL_LAYOUT: [(i64, &str, &str); 4] = [
+pub(super) const MYSQL_LAYOUT: [(i64, &str, &str); 4] = [
     (1, "books", include_str!("migrations/mysql/0001_books.sql")),
     (2, "comparison", include_str!("migrations/mysql/0002_comparison.sql")),
     (3, "retention", include_str!("migrations/mysql/0003_retention.sql")),
@@ -71,7 +72,7 @@ impl Store {
         match books {
             Books::Sqlite(file) => {
                 let failed = |source| StoreError::Open { file: file.clone(), source };
-                let options = sqlite_options(file).map_err(failed)?;
+                let options = sqlite_options(file, "rwc").map_err(failed)?;
                 let pool = pool(1, SQLITE_SESSION).connect_with(options).await.map_err(failed)?;
                 layout(&SQLITE_LAYOUT).run(&pool).await?;
                 Ok(Self { engine: Engine::Sqlite, pool, _claim: None, login: None })
@@ -161,14 +162,14 @@ fn claim(file: &Path) -> Result<File, StoreError> {
 }
 
 /// A path may hold what means something else in a URL.
-fn sqlite_options(file: &Path) -> Result<AnyConnectOptions, sqlx::Error> {
+pub(super) fn sqlite_options(file: &Path, mode: &str) -> Result<AnyConnectOptions, sqlx::Error> {
     let unusable = || sqlx::Error::Configuration("the path cannot be used".into());
     let path = Url::from_file_path(std::path::absolute(file)?).map_err(|()| unusable())?;
-    let url = Url::parse(&format!("sqlite://{}?mode=rwc", path.path())).map_err(|_| unusable())?;
+    let url = Url::parse(&format!("sqlite://{}?mode={mode}", path.path())).map_err(|_| unusable())?;
     AnyConnectOptions::from_url(&url)
 }
 
-fn pool(connections: u32, session: &'static str) -> AnyPoolOptions {
+pub(super) fn pool(connections: u32, session: &'static str) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

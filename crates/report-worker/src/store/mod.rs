@@ -7,6 +7,7 @@
 
 mod books;
 mod changes;
+mod checkup;
 mod compared;
 mod connect;
 mod deliveries;
@@ -21,6 +22,7 @@ mod rows;
 mod status;
 
 pub use books::{Books, BooksError, MySqlUrl};
+pub use checkup::{Layout, Look, Tls};
 pub use compared::Standing;
 pub use deliveries::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, TakenIn};
 pub use due::Due;

@@ -1,0 +1,81 @@
+//! The way out: the mail server up to the point where a mail would follow, or the folder of mails.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::super::operator::count;
+use super::{Check, certificate, try_to_write_into, within};
+use crate::config::MailConfig;
+use crate::mailer::{Mailer, Step, TryOut};
+
+const MAIL: &str = "mail";
+const CERTIFICATE: &str = "mail's TLS";
+
+/// Tries the way out, without sending a mail.
+pub(super) async fn checks(config: Option<&MailConfig>, now: Timestamp) -> Vec<Check> {
+    let Some(config) = config else {
+        return vec![Check::not_checked(MAIL, "SMTP_URL, MAIL_FROM, MAIL_TO or OWNER_EMAIL are missing or wrong")];
+    };
+    let people = count(config.to.len().try_into().unwrap_or(u64::MAX), "recipient");
+    match &*config.mailer.now() {
+        Mailer::Smtp(smtp) => judge(within(async { anyhow::Ok(smtp.try_out(&config.from).await) }).await, &people, now),
+        Mailer::Directory(directory) => vec![of_folder(directory.folder(), &people)],
+        Mailer::Memory(_) => vec![Check::ok(MAIL, "kept in memory")],
+    }
+}
+
+fn of_folder(folder: &Path, people: &str) -> Check {
+    // It is made with the first mail, in the nearest folder that is there.
+    let there = folder.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
+    match try_to_write_into(there) {
+        Ok(()) => Check::ok(MAIL, format!("for {people}, as files in {}", folder.display())),
+        Err(error) => Check::wrong(
+            MAIL,
+            format!("{} cannot be written: {error}", folder.display()),
+            "Let the user of the worker write the folder of SMTP_URL",
+        ),
+    }
+}
+
+fn judge(tried: anyhow::Result<TryOut>, people: &str, now: Timestamp) -> Vec<Check> {
+    let TryOut { server, certificate, authenticated, failed } = match tried {
+        Ok(tried) => tried,
+        Err(silence) => {
+            let failed = Some((Step::Connect, format!("the mail server gave {silence}")));
+            TryOut { failed, ..TryOut::default() }
+        }
+    };
+    let mut checks = vec![match failed {
+        None => {
+            let known = if authenticated { "knows the user and takes the sender" } else { "takes the sender" };
+            Check::ok(MAIL, format!("for {people}: {server} {known}"))
+        }
+        Some((step, told)) => {
+            let fix = fix(step, &told);
+            Check::wrong(MAIL, told, fix)
+        }
+    }];
+    checks.extend(certificate.map(|der| certificate::check(CERTIFICATE, &server, &der, now)));
+    checks
+}
+
+fn fix(step: Step, told: &str) -> &'static str {
+    match step {
+        Step::Connect | Step::Encrypt if told.contains("certificate") => {
+            "Have the mail server's certificate renewed, or name its private authority with ?ca_file=PATH in SMTP_URL"
+        }
+        Step::Connect => {
+            "Check host and port of SMTP_URL, and that this machine may reach them; clouds block port 25, so use 465 or 587"
+        }
+        Step::Encrypt => "Use smtps:// and port 465 in SMTP_URL, or have the mail server offer STARTTLS",
+        Step::Authenticate | Step::Credentials => {
+            "Put the user and password that the mail provider shows now into SMTP_URL, percent-encoded"
+        }
+        Step::Sender if told.contains(": 530") => "Put the user and password of the mail provider into SMTP_URL",
+        Step::Sender => "Have the mail provider allow MAIL_FROM as a sender, or set MAIL_FROM to one that it allows",
+    }
+}
+
+#[cfg(test)]
+mod tests {}

@@ -1,0 +1,195 @@
+//! The queue: whether it can be asked, what waits in it, and how it is set up; and the worker that works on it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::operator::{count, span};
+use super::super::status;
+use super::{Check, chain, folder_of, room, try_to_write_into, within};
+use crate::config::QueueConfig;
+use crate::heartbeat::{Heartbeat, HeartbeatError};
+use crate::queue::{Depth, Embedded, EmbeddedSettings, Queue, Sqs, SqsLook};
+
+const QUEUE: &str = "queue";
+const DEAD_LETTERS: &str = "dead letters";
+const SETUP: &str = "queue setup";
+const DISK: &str = "queue's disk";
+const WORKER: &str = "worker";
+
+/// What waits longer than a worker may take for a cycle is waiting for no worker.
+const TOO_OLD: Duration = crate::heartbeat::LONGEST_CYCLE;
+
+/// How long both queues have to keep a message: a long weekend and a holiday must not lose any (SQS allows no more).
+const FOURTEEN_DAYS: Duration = Duration::from_secs(14 * 86_400);
+
+/// All checks of the queue, and whether a worker is alive beside it.
+pub(super) async fn checks(config: Option<&QueueConfig>, now: Timestamp) -> Vec<Check> {
+    let Some(config) = config else {
+        let why = "QUEUE_URL, DEAD_LETTER_QUEUE_URL or QUEUE_FILE are missing or wrong";
+        return [QUEUE, DEAD_LETTERS, WORKER].map(|name| Check::not_checked(name, why)).into();
+    };
+    let mut checks = match config {
+        QueueConfig::Sqs { queue_url, dead_letter_queue_url, .. } => {
+            let sqs = Sqs::connect(queue_url, dead_letter_queue_url).await;
+            let [queue, dead_letters] = match within(async { anyhow::Ok(sqs.look().await) }).await {
+                Ok(looks) => looks.map(|look| look.map_err(chain)),
+                Err(silence) => [0, 1].map(|_| Err(silence.to_string())),
+            };
+            judge_sqs(queue_url, queue, dead_letter_queue_url, dead_letters)
+        }
+        QueueConfig::File(file) => of_file(file, now).await,
+    };
+    checks.push(judge_worker(Heartbeat::read(&config.heartbeat()), now));
+    checks
+}
+
+async fn of_file(file: &Path, now: Timestamp) -> Vec<Check> {
+    if !file.exists() {
+        let told = format!("there is no {} yet; `local` makes it", file.display());
+        let queue = match try_to_write_into(folder_of(file)) {
+            Ok(()) => Check::ok(QUEUE, told),
+            Err(error) => unwritable(file, &error.to_string()),
+        };
+        return vec![queue, Check::not_checked(DEAD_LETTERS, "there is no queue yet"), room(DISK, file)];
+    }
+    let depth = within(async {
+        let queue = Queue::Embedded(Embedded::open(file, EmbeddedSettings::default()).await?);
+        // Giving nothing back is a transaction that writes, and changes nothing.
+        queue.release(&[], now).await?;
+        queue.depth(now).await
+    });
+    match depth.await {
+        Ok(depth) => vec![judge_file(file, &depth), judge_dead_letters(depth.dead_letters), room(DISK, file)],
+        Err(error) => vec![
+            unwritable(file, &chain(error)),
+            Check::not_checked(DEAD_LETTERS, "the queue cannot be read"),
+            room(DISK, file),
+        ],
+    }
+}
+
+fn unwritable(file: &Path, cause: &str) -> Check {
+    let fix =
+        format!("Let the user of `local` write {} and the folder that it is in, or set QUEUE_FILE", file.display());
+    Check::wrong(QUEUE, format!("{} cannot be written: {cause}", file.display()), fix)
+}
+
+fn judge_file(file: &Path, depth: &Depth) -> Check {
+    let waiting = depth.waiting + depth.in_flight;
+    let age = depth.oldest_age.filter(|_| waiting > 0).unwrap_or_default();
+    let told = match waiting {
+        0 => format!("{} can be written, and is empty", file.display()),
+        _ => format!(
+            "{} can be written; {} wait, the oldest for {}",
+            file.display(),
+            count(waiting, "message"),
+            span(age.as_secs())
+        ),
+    };
+    if age > TOO_OLD {
+        return Check::warning(QUEUE, told, "Start `closing-bell local`, or read in its log what holds it up");
+    }
+    Check::ok(QUEUE, told)
+}
+
+fn judge_dead_letters(letters: u64) -> Check {
+    if letters == 0 {
+        return Check::ok(DEAD_LETTERS, "none");
+    }
+    Check::warning(
+        DEAD_LETTERS,
+        count(letters, "dead letter"),
+        "Read the causes with `closing-bell redrive --list`, mend them, and run `closing-bell redrive --all`",
+    )
+}
+
+type Looked = Result<SqsLook, String>;
+
+fn judge_sqs(queue_url: &str, queue: Looked, dead_url: &str, dead_letters: Looked) -> Vec<Check> {
+    let unasked = |name, url: &str, variable, cause: String| {
+        let fix = format!(
+            "Check {variable} and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue"
+        );
+        Check::wrong(name, format!("{url} cannot be asked: {cause}"), fix)
+    };
+    let asked = match &queue {
+        Ok(look) => Check::ok(
+            QUEUE,
+            format!(
+                "{} wait and {} are in flight; how old the oldest is CloudWatch tells (ApproximateAgeOfOldestMessage)",
+                look.waiting, look.in_flight
+            ),
+        ),
+        Err(cause) => unasked(QUEUE, queue_url, "QUEUE_URL", cause.clone()),
+    };
+    let dead = match &dead_letters {
+        Ok(look) => judge_dead_letters(look.waiting + look.in_flight),
+        Err(cause) => unasked(DEAD_LETTERS, dead_url, "DEAD_LETTER_QUEUE_URL", cause.clone()),
+    };
+    let setup = match (&queue, &dead_letters) {
+        (Ok(queue), Ok(dead)) => judge_setup(queue, dead),
+        _ => vec![Check::not_checked(SETUP, "not both queues can be asked")],
+    };
+    [asked, dead].into_iter().chain(setup).collect()
+}
+
+/// One line for all that is right, and one for each thing that is not.
+fn judge_setup(queue: &SqsLook, dead: &SqsLook) -> Vec<Check> {
+    let mut problems = Vec::new();
+    if queue.arn == dead.arn {
+        problems.push(Check::wrong(
+            SETUP,
+            "the queue is its own dead-letter queue: what cannot be taken in would come back for ever",
+            "Set DEAD_LETTER_QUEUE_URL to another queue than QUEUE_URL",
+        ));
+    } else if queue.dead_letters_to.as_ref() != Some(&dead.arn) {
+        problems.push(Check::warning(
+            SETUP,
+            "SQS itself does not move what is received too often to DEAD_LETTER_QUEUE_URL",
+            "Give the queue a redrive policy to that queue with a maxReceiveCount of 1000, as template.yaml does",
+        ));
+    }
+    for (name, look) in [("the queue", queue), ("the dead-letter queue", dead)] {
+        if look.retention < FOURTEEN_DAYS {
+            problems.push(Check::warning(
+                SETUP,
+                format!("{name} keeps a message for {}, and could for 14 days", span(look.retention.as_secs())),
+                format!("Set MessageRetentionPeriod of {name} to 1209600"),
+            ));
+        }
+        if !look.encrypted {
+            problems.push(Check::warning(
+                SETUP,
+                format!("{name} is not encrypted where it lies, and deliveries hold your customers' data"),
+                format!("Set SqsManagedSseEnabled of {name} to true"),
+            ));
+        }
+    }
+    if problems.is_empty() {
+        problems.push(Check::ok(SETUP, "both queues are encrypted, keep messages for 14 days, and are two"));
+    }
+    problems
+}
+
+fn judge_worker(heartbeat: Result<Heartbeat, HeartbeatError>, now: Timestamp) -> Check {
+    let heartbeat = match heartbeat {
+        Ok(heartbeat) => heartbeat,
+        Err(HeartbeatError::Missing { .. }) => {
+            return Check::not_checked(WORKER, status::worker(None, now));
+        }
+        Err(error) => {
+            let fix = "Let this user read the folder of the heartbeat: TMPDIR, or that of QUEUE_FILE";
+            return Check::warning(WORKER, chain(error), fix);
+        }
+    };
+    let told = status::worker(Some(&heartbeat), now);
+    match heartbeat.check(now) {
+        Ok(()) => Check::ok(WORKER, told),
+        Err(_) => Check::wrong(WORKER, told, "Restart the worker, and read in its log what the last cycle waited for"),
+    }
+}
+
+#[cfg(test)]
+mod tests {}

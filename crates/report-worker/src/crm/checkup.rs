@@ -1,0 +1,81 @@
+//! A look at the account for `closing-bell doctor`: each question is asked once, outside the limits and without a
+//! repetition, and comes with what the head of its reply tells. What is read is thrown away.
+
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+use serde::de::IgnoredAny;
+
+use super::error::CrmError;
+use super::http::{date, http_date};
+use super::names::{COMPANIES, OWNERS};
+use super::wire::{All, Details, Property};
+use super::{Crm, account_of, task};
+use crate::domain::account::Account;
+use crate::domain::record::Kind;
+
+/// What the head of a reply tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    /// When it was sent, by HubSpot's clock, UTC; to the second.
+    pub sent_at: Option<Timestamp>,
+    /// The calls that are left of the day's, and how many these are. HubSpot does not tell them to OAuth tokens.
+    pub daily: Option<(u64, u64)>,
+    /// When the API of this version ends, UTC (RFC 8594).
+    pub ends_at: Option<Timestamp>,
+}
+
+/// What a token may be allowed to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Records that figures come from.
+    Records(Kind),
+    /// Companies.
+    Companies,
+    /// Owners.
+    Owners,
+}
+
+impl Crm {
+    /// The account that the token belongs to, as [`Crm::account`] reads it.
+    pub async fn look_at_account(&self) -> (Look, Result<Account, CrmError>) {
+        let path = format!("/account-info/{}/details", self.version);
+        let (headers, details) = self.http.look::<Details>(Self::ACCOUNT, &path).await;
+        (Look::of(&headers), details.map(account_of))
+    }
+
+    /// Whether the token may read this.
+    ///
+    /// # Errors
+    ///
+    /// HubSpot did not answer as asked; without the scope that is [`CrmError::Forbidden`].
+    pub async fn look_for(&self, subject: Subject) -> Result<(), CrmError> {
+        let Self { version, .. } = self;
+        let (task, path) = match subject {
+            Subject::Records(kind) => (task(kind), format!("/crm/objects/{version}/{}?limit=1", kind.type_id())),
+            Subject::Companies => (COMPANIES, format!("/crm/objects/{version}/0-2?limit=1")),
+            Subject::Owners => (OWNERS, format!("/crm/owners/{version}?limit=1")),
+        };
+        self.http.look::<IgnoredAny>(task, &path).await.1.map(drop)
+    }
+
+    /// Which of the properties that figures come from the account does not have.
+    ///
+    /// # Errors
+    ///
+    /// HubSpot did not answer as asked.
+    pub async fn missing_properties(&self, kind: Kind) -> Result<Vec<&'static str>, CrmError> {
+        let path = format!("/crm/properties/{}/{}", self.version, kind.type_id());
+        let there = self.http.look::<All<Property>>(task(kind), &path).await.1?.results;
+        let is_missing = |name: &&&str| !there.iter().any(|property| property.name == **name);
+        Ok(kind.tracked_properties().iter().filter(is_missing).copied().collect())
+    }
+}
+
+impl Look {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name)?.to_str().ok();
+        let number = |name| text(name)?.trim().parse::<u64>().ok();
+        let daily = number("x-hubspot-ratelimit-daily-remaining").zip(number("x-hubspot-ratelimit-daily"));
+        Self { sent_at: date(headers), daily, ends_at: text("sunset").and_then(http_date) }
+    }
+}
