@@ -4,6 +4,7 @@ mod bad_input;
 mod configuration;
 mod day;
 mod demo;
+mod doctor;
 mod faults;
 mod odd_records;
 mod operator;

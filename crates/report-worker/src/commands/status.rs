@@ -53,7 +53,7 @@ pub(super) struct BooksStatus {
     pub(super) open_at: Option<Timestamp>,
     /// Whether all records are in that were there when they were opened.
     pub(super) opening_done: bool,
-    last_work: Option<LastWork>,
+    pub(super) last_work: Option<LastWork>,
     /// The last comparison with HubSpot that came to its end.
     pub(super) reconciled: Option<Reconciled>,
     #[serde(flatten)]

@@ -48,7 +48,7 @@ pub(super) async fn checks(books: Option<&Books>, now: Timestamp) -> (Vec<Check>
     let mut checks = Vec::new();
     let (mut status, mut account) = (None, None);
     match &looked {
-        Err(error) => checks.push(unreachable(books, &format!("{error:#}"))),
+        Err(error) => checks.push(unreachable(books, &error.root_cause().to_string())),
         Ok(look) => {
             checks.push(judge_writing(books, look.unwritable.as_ref()));
             checks.push(judge_layout(look.layout));
@@ -66,7 +66,7 @@ pub(super) async fn checks(books: Option<&Books>, now: Timestamp) -> (Vec<Check>
     }
     checks.extend(match &status {
         Some(status) => contents(status, now),
-        None => contents_not_checked("the books cannot be asked").into_iter().skip(1).collect(),
+        None => contents_not_checked(unasked(looked.as_ref().ok())).into_iter().skip(1).collect(),
     });
     (checks, account)
 }
@@ -77,6 +77,14 @@ async fn asked(look: &Look) -> Result<(BooksStatus, Option<Account>), StoreError
 
 fn contents_not_checked(why: &str) -> Vec<Check> {
     [BOOKS, OPENING, COMPARED, RECORDS, MAILS].map(|name| Check::not_checked(name, why)).into()
+}
+
+fn unasked(look: Option<&Look>) -> &'static str {
+    match look.map(|look| look.layout) {
+        None | Some(Layout::Current(_)) => "the books cannot be asked",
+        Some(Layout::Empty | Layout::Older(_)) => "the next start makes the tables that have to be asked",
+        Some(Layout::Newer(_)) => "this version does not know the tables",
+    }
 }
 
 fn unreachable(books: &Books, cause: &str) -> Check {
@@ -144,7 +152,7 @@ fn judge_tls(books: &Books, tls: &Tls, now: Timestamp) -> Vec<Check> {
     vec![match end {
         Some(end) => {
             let check = certificate::judge(TLS, &url.to_string(), end, now);
-            Check { told: format!("{cipher}; the certificate, {}", check.told), ..check }
+            Check { told: format!("{cipher}; {}", check.told), ..check }
         }
         None => Check::ok(TLS, format!("{cipher}; the server does not tell until when its certificate is good")),
     }]
@@ -222,4 +230,194 @@ fn judge_mails(figures: &Figures) -> Check {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::super::words;
+    use super::*;
+    use crate::cycle::reconcile::Reconciled;
+
+    fn now() -> Timestamp {
+        "2026-11-23T08:00:00Z".parse().unwrap()
+    }
+
+    fn mysql(host: &str) -> Books {
+        format!("mysql://bell:hush@{host}/books").parse().unwrap()
+    }
+
+    #[test]
+    fn books_that_cannot_be_used() {
+        let file = Books::Sqlite("books.sqlite".into());
+        let refused = || StoreError::Database(sqlx::Error::Protocol("read only".to_owned()));
+        let mut checks: Vec<Check> = [&file, &mysql("db.example.com")]
+            .into_iter()
+            .flat_map(|books| {
+                [unreachable(books, "no"), judge_writing(books, Some(&refused())), judge_writing(books, None)]
+            })
+            .collect();
+        checks.extend([Layout::Empty, Layout::Older(1), Layout::Current(2), Layout::Newer(9)].map(judge_layout));
+        insta::assert_snapshot!(words(&checks), @"
+        books           wrong        books.sqlite cannot be opened: no
+                        └ fix        Set DATABASE_URL to the file of the books, and let this user read and write it and its folder
+        books           wrong        books.sqlite cannot be written: encountered unexpected or invalid data: read only
+                        └ fix        Let this user write the file of DATABASE_URL and the folder that it is in
+        books           ok           books.sqlite can be read and written
+        books           wrong        mysql://db.example.com/books cannot be opened: no
+                        └ fix        Check DATABASE_URL, that the server runs and lets this machine and user in; a database that sleeps needs a minute, so run `closing-bell doctor` again
+        books           wrong        mysql://db.example.com/books cannot be written: encountered unexpected or invalid data: read only
+                        └ fix        Let DATABASE_URL name the server that takes writes, and grant its user ALL on the database
+        books           ok           mysql://db.example.com/books can be read and written
+        books' layout   ok           there are no tables yet; the first start makes them
+        books' layout   ok           number 1, an older one; the next start brings it up to date
+        books' layout   ok           number 2, this version's
+        books' layout   wrong        number 9, which only a newer version than 0.1.0 knows
+                        └ fix        Update this program to the version that was at work on the books last
+
+        10 checks: 5 wrong, 5 ok
+        ");
+    }
+
+    #[test]
+    fn encryption_on_the_way_to_the_server() {
+        let tls = |cipher: Option<&str>, not_after: Option<&str>| Tls {
+            cipher: cipher.map(str::to_owned),
+            not_after: not_after.map(str::to_owned),
+        };
+        let cipher = Some("TLS_AES_256_GCM_SHA384");
+        let far = mysql("db.example.com");
+        let checks = [
+            judge_tls(&mysql("127.0.0.1"), &tls(None, None), now()),
+            judge_tls(&far, &tls(None, None), now()),
+            judge_tls(&far, &tls(cipher, None), now()),
+            judge_tls(&far, &tls(cipher, Some("Nov 14 08:00:00 2027 GMT")), now()),
+            judge_tls(&far, &tls(cipher, Some("Dec  1 08:00:00 2026 GMT")), now()),
+        ];
+        insta::assert_snapshot!(words(&checks.concat()), @"
+        books' TLS      ok           none is needed for a server on this machine
+        books' TLS      wrong        the connection is not encrypted: password and books cross the network in the clear
+                        └ fix        Take ssl-mode out of DATABASE_URL, and name the server's authority with ssl-ca=PATH if it is a private one
+        books' TLS      ok           TLS_AES_256_GCM_SHA384; the server does not tell until when its certificate is good
+        books' TLS      ok           TLS_AES_256_GCM_SHA384; the certificate of mysql://db.example.com/books is good until 2027-11-14 08:00:00Z (356 days left)
+        books' TLS      warning      TLS_AES_256_GCM_SHA384; the certificate of mysql://db.example.com/books is good until 2026-12-01 08:00:00Z (8 days left)
+                        └ fix        Renew the certificate of mysql://db.example.com/books, and find out why that has not happened by itself
+
+        5 checks: 1 wrong, 1 warning, 3 ok
+        ");
+    }
+
+    fn status(figures: Figures, reconciled: Option<Reconciled>) -> BooksStatus {
+        BooksStatus {
+            open_at: Some(now() - SignedDuration::from_hours(72)),
+            opening_done: true,
+            last_work: None,
+            reconciled,
+            figures,
+        }
+    }
+
+    fn compared(hours_ago: i64, found: u64, repaired: bool) -> Option<Reconciled> {
+        let began_at = now() - SignedDuration::from_hours(hours_ago);
+        Some(Reconciled { began_at, ended_at: began_at, listed: 1_204, found, repaired, left_out: vec![] })
+    }
+
+    #[test]
+    fn what_stands_in_them() {
+        let none = Figures::default();
+        let late = Figures { due: 3, due_at: Some(now() - SignedDuration::from_hours(2)), ..none.clone() };
+        let unsettled = Figures { unsettled: 2, ..none.clone() };
+        let refused = Figures { mails_refused: 1, mails_unknown: 1, ..none.clone() };
+        let unknown = Figures { mails_unknown: 1, ..none.clone() };
+        let opening = BooksStatus { opening_done: false, ..status(none.clone(), None) };
+        let mut checks = contents(&status(none.clone(), compared(9, 0, false)), now());
+        checks.push(judge_opening(&opening, now()));
+        for reconciled in [None, compared(50, 0, false), compared(9, 3, true), compared(9, 3, false)] {
+            checks.push(judge_compared(&status(none.clone(), reconciled), now()));
+        }
+        checks.extend([late, unsettled].map(|figures| judge_records(&figures, now())));
+        checks.extend([refused, unknown].map(|figures| judge_mails(&figures)));
+        insta::assert_snapshot!(words(&checks), @"
+        opening balance ok           open since 2026-11-20 08:00:00Z (3 days ago)
+        completeness    ok           compared with HubSpot 9 hours ago: of 1204 records the books agreed
+        records         ok           none has to be read
+        mails           ok           all are sent
+        opening balance warning      opened 3 days ago; what was there before is still being taken in
+                        └ fix        Read in the worker's log why the opening balance does not come to its end; no report goes out before
+        completeness    warning      not compared with HubSpot yet; the worker does so every night
+                        └ fix        Run `closing-bell reconcile`, and read in the worker's log why it has not done so at night
+        completeness    warning      compared with HubSpot 2 days ago: of 1204 records the books agreed
+                        └ fix        Run `closing-bell reconcile`, and read in the worker's log why it has not done so at night
+        completeness    ok           compared with HubSpot 9 hours ago: of 1204 records 3 differed and were read again
+        completeness    warning      compared with HubSpot 9 hours ago: of 1204 records 3 differed and were left so
+                        └ fix        Run `closing-bell reconcile --repair`, which has the worker read them again
+        records         warning      3 to read, the first was due 2 hours ago
+                        └ fix        Start the worker, or read in its log why it does not read what is due
+        records         warning      none has to be read; of 2 HubSpot never showed what it had told
+                        └ fix        Run `closing-bell reconcile --repair`, which compares them with HubSpot
+        mails           warning      1 perhaps sent: nobody knows whether they arrived, 1 refused or given up; the owner was told
+                        └ fix        Correct MAIL_TO if an address was wrong, and send the report again with `closing-bell preview NAME --send-to ADDRESS`
+        mails           warning      1 perhaps sent: nobody knows whether they arrived
+                        └ fix        Ask who should have them; the worker repeats them until the server takes one
+
+        13 checks: 8 warning, 5 ok
+        ");
+    }
+
+    #[tokio::test]
+    async fn a_look_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("books.sqlite");
+        let books = Books::Sqlite(file.clone());
+        let mut told = Vec::new();
+        let mut look = async || {
+            let (mut checks, account) = checks(Some(&books), now()).await;
+            checks.retain(|check| check.check != DISK);
+            told.extend(checks);
+            account
+        };
+        assert_eq!(look().await, None);
+        assert!(!file.exists());
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(look().await, None);
+        // A worker has them, and does not mind.
+        let store = Store::open_to_work(&books).await.unwrap();
+        let account = Account {
+            portal_id: 7,
+            company_currency: "EUR".to_owned(),
+            time_zone: "UTC".to_owned(),
+            ui_domain: "app.hubspot.com".to_owned(),
+        };
+        store.set_fact("account", &account).await.unwrap();
+        assert_eq!(look().await, Some(account));
+        let newest =
+            "UPDATE _sqlx_migrations SET version = 9000 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+        sqlx::query(newest).execute(store.pool()).await.unwrap();
+        assert_eq!(look().await, None);
+        let told = words(&told).replace(&folder.path().display().to_string(), "[folder]");
+        insta::assert_snapshot!(told, @"
+        books           ok           there is no [folder]/books.sqlite yet; the first start makes it
+        opening balance not checked  there are no books yet
+        completeness    not checked  there are no books yet
+        records         not checked  there are no books yet
+        mails           not checked  there are no books yet
+        books           ok           [folder]/books.sqlite can be read and written
+        books' layout   ok           there are no tables yet; the first start makes them
+        opening balance not checked  the next start makes the tables that have to be asked
+        completeness    not checked  the next start makes the tables that have to be asked
+        records         not checked  the next start makes the tables that have to be asked
+        mails           not checked  the next start makes the tables that have to be asked
+        books           ok           [folder]/books.sqlite can be read and written
+        books' layout   ok           number 2, this version's
+        opening balance ok           not open yet; the first cycle opens them
+        completeness    ok           not compared with HubSpot yet; the worker does so every night
+        records         ok           none has to be read
+        mails           ok           all are sent
+        books           ok           [folder]/books.sqlite can be read and written
+        books' layout   wrong        number 9000, which only a newer version than 0.1.0 knows
+                        └ fix        Update this program to the version that was at work on the books last
+        opening balance not checked  this version does not know the tables
+        completeness    not checked  this version does not know the tables
+        records         not checked  this version does not know the tables
+        mails           not checked  this version does not know the tables
+
+        23 checks: 1 wrong, 12 not checked, 10 ok
+        ");
+    }
+}

@@ -27,7 +27,7 @@ pub(super) fn judge(name: &'static str, server: &str, end: Timestamp, now: Times
         Ok(days) => format!("{} left", count(days, "day")),
         Err(_) => "expired".to_owned(),
     };
-    let told = format!("that of {server} is good until {} ({left})", end.strftime("%Y-%m-%d %H:%M:%SZ"));
+    let told = format!("the certificate of {server} is good until {} ({left})", end.strftime("%Y-%m-%d %H:%M:%SZ"));
     let fix = format!("Renew the certificate of {server}, and find out why that has not happened by itself");
     match days {
         ..VERY_SOON => Check::wrong(name, told, fix),
@@ -149,7 +149,17 @@ mod tests {
         let end = at("2027-02-21T02:47:06Z");
         let told = ["2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z", "2027-02-20T00:00:00Z", "2027-02-21T03:00:00Z"]
             .map(|now| judge("certificate", "bell.example.com", end, at(now)));
-        insta::assert_snapshot!(super::super::words(&told), @"");
+        insta::assert_snapshot!(super::super::words(&told), @"
+        certificate     ok           the certificate of bell.example.com is good until 2027-02-21 02:47:06Z (51 days left)
+        certificate     warning      the certificate of bell.example.com is good until 2027-02-21 02:47:06Z (20 days left)
+                        └ fix        Renew the certificate of bell.example.com, and find out why that has not happened by itself
+        certificate     wrong        the certificate of bell.example.com is good until 2027-02-21 02:47:06Z (1 day left)
+                        └ fix        Renew the certificate of bell.example.com, and find out why that has not happened by itself
+        certificate     wrong        the certificate of bell.example.com is good until 2027-02-21 02:47:06Z (0 days left)
+                        └ fix        Renew the certificate of bell.example.com, and find out why that has not happened by itself
+
+        4 checks: 2 wrong, 1 warning, 1 ok
+        ");
         assert_eq!(check("certificate", "bell.example.com", &der(0), at("2027-01-01T00:00:00Z")), told[0]);
         assert_eq!(
             check("certificate", "bell.example.com", b"no certificate", end).told,

@@ -78,4 +78,63 @@ fn fix(step: Step, told: &str) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::super::words;
+    use super::*;
+
+    #[test]
+    fn each_step_that_fails_has_its_fix() {
+        let now = "2026-11-23T08:00:00Z".parse().unwrap();
+        let failed = |step, told: &str| TryOut { failed: Some((step, told.to_owned())), ..TryOut::default() };
+        let server = "mail.example.com:465".to_owned();
+        let well = TryOut { server, authenticated: true, ..TryOut::default() };
+        let mut checks = judge(Ok(well.clone()), "2 recipients", now);
+        checks.extend(judge(Ok(TryOut { authenticated: false, ..well }), "1 recipient", now));
+        for (step, told) in [
+            (Step::Connect, "cannot connect to mail.example.com:465: Connection refused"),
+            (Step::Connect, "cannot connect to mail.example.com:465: invalid peer certificate: Expired"),
+            (Step::Encrypt, "cannot encrypt the connection to mail.example.com:587: no STARTTLS"),
+            (Step::Authenticate, "cannot authenticate at mail.example.com:465: 535 5.7.8 no"),
+            (Step::Sender, "the sender is not accepted: 530 5.7.0 Authentication required"),
+            (Step::Sender, "the sender is not accepted: 550 5.7.1 not yours"),
+        ] {
+            checks.extend(judge(Ok(failed(step, told)), "1 recipient", now));
+        }
+        checks.extend(judge(Err(anyhow::anyhow!("no answer within 10 seconds")), "1 recipient", now));
+        insta::assert_snapshot!(words(&checks), @"
+        mail            ok           for 2 recipients: mail.example.com:465 knows the user and takes the sender
+        mail            ok           for 1 recipient: mail.example.com:465 takes the sender
+        mail            wrong        cannot connect to mail.example.com:465: Connection refused
+                        └ fix        Check host and port of SMTP_URL, and that this machine may reach them; clouds block port 25, so use 465 or 587
+        mail            wrong        cannot connect to mail.example.com:465: invalid peer certificate: Expired
+                        └ fix        Have the mail server's certificate renewed, or name its private authority with ?ca_file=PATH in SMTP_URL
+        mail            wrong        cannot encrypt the connection to mail.example.com:587: no STARTTLS
+                        └ fix        Use smtps:// and port 465 in SMTP_URL, or have the mail server offer STARTTLS
+        mail            wrong        cannot authenticate at mail.example.com:465: 535 5.7.8 no
+                        └ fix        Put the user and password that the mail provider shows now into SMTP_URL, percent-encoded
+        mail            wrong        the sender is not accepted: 530 5.7.0 Authentication required
+                        └ fix        Put the user and password of the mail provider into SMTP_URL
+        mail            wrong        the sender is not accepted: 550 5.7.1 not yours
+                        └ fix        Have the mail provider allow MAIL_FROM as a sender, or set MAIL_FROM to one that it allows
+        mail            wrong        the mail server gave no answer within 10 seconds
+                        └ fix        Check host and port of SMTP_URL, and that this machine may reach them; clouds block port 25, so use 465 or 587
+
+        9 checks: 7 wrong, 2 ok
+        ");
+    }
+
+    #[test]
+    fn a_folder_is_there_or_can_be_made_or_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let checks = [folder.path().join("not/yet"), "/proc/no".into()].map(|it| of_folder(&it, "1 recipient"));
+        let told = words(&checks).replace(&folder.path().display().to_string(), "[folder]");
+        insta::assert_snapshot!(told, @"
+        mail            ok           for 1 recipient, as files in [folder]/not/yet
+        mail            wrong        /proc/no cannot be written: No such file or directory (os error 2)
+                        └ fix        Let the user of the worker write the folder of SMTP_URL
+
+        2 checks: 1 wrong, 1 ok
+        ");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a look leaves nothing");
+    }
+}

@@ -115,6 +115,11 @@ fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
+/// The cause at the end of an error's chain: what a library wraps around it is not for readers.
+fn root(error: &(impl std::error::Error + 'static)) -> String {
+    anyhow::Chain::new(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
 /// Makes every check that can be made, and prints them.
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let parts = Parts::read(environment).await;
@@ -158,13 +163,16 @@ fn configuration(role: Role, problems: &[Problem]) -> Vec<Check> {
         return vec![Check::ok(NAME, format!("`{command}` would start with it"))];
     }
     let told = |Problem { variable, what, is_transient }: &Problem| {
-        let fix = match what.strip_prefix("not set; ") {
-            Some(meaning) => format!("Set {variable} in the environment of `{command}`: {meaning}"),
-            None if *is_transient => "Let this machine reach AWS Secrets Manager, then run doctor again".to_owned(),
-            None if variable.ends_with("_ARN") => {
-                format!("Paste the value into this secret in AWS Secrets Manager, or correct {variable}")
-            }
-            None => format!("Correct {variable} in the environment of `{command}`"),
+        if let Some(meaning) = what.strip_prefix("not set; ") {
+            let fix = format!("Set {variable} for `{command}`: {meaning}");
+            return Check::wrong(NAME, format!("{variable} is not set"), fix);
+        }
+        let fix = if *is_transient {
+            "Let this machine reach AWS Secrets Manager, then run doctor again".to_owned()
+        } else if variable.ends_with("_ARN") {
+            format!("Paste the value into this secret in AWS Secrets Manager, or correct {variable}")
+        } else {
+            format!("Correct {variable} for `{command}`")
         };
         Check::wrong(NAME, format!("{variable}: {what}"), fix)
     };
@@ -228,4 +236,55 @@ fn try_to_write_into(folder: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_problem_of_the_configuration_is_a_line() {
+        let problem = |variable, what: &str| Problem { variable, what: what.to_owned() };
+        let problems =
+            [problem("MAIL_FROM", "not set; the sender's address"), problem("POLL_INTERVAL", "not a duration")];
+        let checks = configuration(Role::Worker, &problems);
+        insta::assert_snapshot!(words(&checks), @"
+        configuration   wrong        MAIL_FROM is not set
+                        └ fix        Set MAIL_FROM for `worker`: the sender's address
+        configuration   wrong        POLL_INTERVAL: not a duration
+                        └ fix        Correct POLL_INTERVAL for `worker`
+
+        2 checks: 2 wrong
+        ");
+        assert_eq!(configuration(Role::Local, &[])[0].told, "`local` would start with it");
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst() {
+        let [well, warned, wrong] =
+            [Check::ok("a", "b"), Check::warning("a", "b", "c"), Check::wrong("a", "b", "c")].map(|check| [check]);
+        let problem = [Problem { variable: "MAIL_TO", what: String::new() }];
+        let code = |problems: &[Problem], checks: &[Check]| format!("{:?}", exit_code(problems, checks));
+        let expected = |code: u8| format!("{:?}", ExitCode::from(code));
+        assert_eq!(
+            [code(&[], &well), code(&[], &warned), code(&[], &wrong), code(&problem, &wrong)],
+            [0, 0, 3, 2].map(expected)
+        );
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_told() {
+        let of = |free| judge_room("disk", Path::new("/data"), free);
+        insta::assert_snapshot!(words(&[of(LITTLE_ROOM), of(LITTLE_ROOM - 1)]), @"
+        disk            ok           1000 MB are free in /data
+        disk            warning      999 MB are free in /data
+                        └ fix        Make room on this disk, at least 1 GB; once it is full nothing is accepted
+
+        2 checks: 1 warning, 1 ok
+        ");
+        assert_eq!(room("disk", Path::new("/no/such/file")).state, State::NotChecked);
+        assert_eq!(folder_of(Path::new("queue.sqlite")), Path::new("."));
+    }
+
+    #[test]
+    fn what_a_server_says_is_one_line() {
+        assert_eq!(Check::ok("a", "550 no\r\n\u{1b}[2J").told, "550 no   [2J");
+    }
+}

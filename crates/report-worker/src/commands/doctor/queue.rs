@@ -63,7 +63,7 @@ async fn of_file(file: &Path, now: Timestamp) -> Vec<Check> {
     match depth.await {
         Ok(depth) => vec![judge_file(file, &depth), judge_dead_letters(depth.dead_letters), room(DISK, file)],
         Err(error) => vec![
-            unwritable(file, &chain(error)),
+            unwritable(file, &error.root_cause().to_string()),
             Check::not_checked(DEAD_LETTERS, "the queue cannot be read"),
             room(DISK, file),
         ],
@@ -82,7 +82,7 @@ fn judge_file(file: &Path, depth: &Depth) -> Check {
     let told = match waiting {
         0 => format!("{} can be written, and is empty", file.display()),
         _ => format!(
-            "{} can be written; {} wait, the oldest for {}",
+            "{} can be written; waiting: {}, the oldest for {}",
             file.display(),
             count(waiting, "message"),
             span(age.as_secs())
@@ -148,7 +148,7 @@ fn judge_setup(queue: &SqsLook, dead: &SqsLook) -> Vec<Check> {
         problems.push(Check::warning(
             SETUP,
             "SQS itself does not move what is received too often to DEAD_LETTER_QUEUE_URL",
-            "Give the queue a redrive policy to that queue with a maxReceiveCount of 1000, as template.yaml does",
+            "Give the queue a redrive policy to that queue with a maxReceiveCount of 1000",
         ));
     }
     for (name, look) in [("the queue", queue), ("the dead-letter queue", dead)] {
@@ -192,4 +192,131 @@ fn judge_worker(heartbeat: Result<Heartbeat, HeartbeatError>, now: Timestamp) ->
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::super::words;
+    use super::*;
+    use jiff::SignedDuration;
+
+    fn look(arn: &str) -> SqsLook {
+        SqsLook {
+            arn: arn.to_owned(),
+            waiting: 3,
+            in_flight: 1,
+            retention: FOURTEEN_DAYS,
+            encrypted: true,
+            dead_letters_to: Some("dead".to_owned()),
+        }
+    }
+
+    fn judge(queue: Looked, dead_letters: Looked) -> Vec<Check> {
+        judge_sqs("https://sqs/1/bell", queue, "https://sqs/1/dead", dead_letters)
+    }
+
+    #[test]
+    fn two_queues_as_they_should_be() {
+        let dead = SqsLook { waiting: 0, in_flight: 0, dead_letters_to: None, ..look("dead") };
+        insta::assert_snapshot!(words(&judge(Ok(look("bell")), Ok(dead))), @"
+        queue           ok           3 wait and 1 are in flight; how old the oldest is CloudWatch tells (ApproximateAgeOfOldestMessage)
+        dead letters    ok           none
+        queue setup     ok           both queues are encrypted, keep messages for 14 days, and are two
+
+        3 checks: 3 ok
+        ");
+    }
+
+    #[test]
+    fn everything_that_can_be_wrong_with_them() {
+        let poor = |arn| SqsLook {
+            retention: Duration::from_secs(345_600),
+            encrypted: false,
+            dead_letters_to: None,
+            ..look(arn)
+        };
+        let denied = || Err("AccessDenied".to_owned());
+        let mut checks = judge(Ok(poor("bell")), Ok(poor("dead")));
+        checks.extend(judge(Ok(look("bell")), Ok(look("bell"))).split_off(2));
+        checks.extend(judge(denied(), denied()));
+        insta::assert_snapshot!(words(&checks), @"
+        queue           ok           3 wait and 1 are in flight; how old the oldest is CloudWatch tells (ApproximateAgeOfOldestMessage)
+        dead letters    warning      4 dead letters
+                        └ fix        Read the causes with `closing-bell redrive --list`, mend them, and run `closing-bell redrive --all`
+        queue setup     warning      SQS itself does not move what is received too often to DEAD_LETTER_QUEUE_URL
+                        └ fix        Give the queue a redrive policy to that queue with a maxReceiveCount of 1000
+        queue setup     warning      the queue keeps a message for 4 days, and could for 14 days
+                        └ fix        Set MessageRetentionPeriod of the queue to 1209600
+        queue setup     warning      the queue is not encrypted where it lies, and deliveries hold your customers' data
+                        └ fix        Set SqsManagedSseEnabled of the queue to true
+        queue setup     warning      the dead-letter queue keeps a message for 4 days, and could for 14 days
+                        └ fix        Set MessageRetentionPeriod of the dead-letter queue to 1209600
+        queue setup     warning      the dead-letter queue is not encrypted where it lies, and deliveries hold your customers' data
+                        └ fix        Set SqsManagedSseEnabled of the dead-letter queue to true
+        queue setup     wrong        the queue is its own dead-letter queue: what cannot be taken in would come back for ever
+                        └ fix        Set DEAD_LETTER_QUEUE_URL to another queue than QUEUE_URL
+        queue           wrong        https://sqs/1/bell cannot be asked: AccessDenied
+                        └ fix        Check QUEUE_URL and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue
+        dead letters    wrong        https://sqs/1/dead cannot be asked: AccessDenied
+                        └ fix        Check DEAD_LETTER_QUEUE_URL and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue
+        queue setup     not checked  not both queues can be asked
+
+        11 checks: 3 wrong, 6 warning, 1 not checked, 1 ok
+        ");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_there_or_can_be_made_or_neither() {
+        let (folder, now) = (tempfile::tempdir().unwrap(), "2026-11-23T08:00:00Z".parse().unwrap());
+        let file = folder.path().join("queue.sqlite");
+        let mut checks = of_file(&file, now).await;
+        assert!(!file.exists(), "a look makes nothing");
+        let queue = Queue::Embedded(Embedded::open(&file, EmbeddedSettings::default()).await.unwrap());
+        checks.extend(of_file(&file, now).await);
+        queue.send("a delivery", now - SignedDuration::from_hours(3)).await.unwrap();
+        checks.extend(of_file(&file, now).await);
+        let other = folder.path().join("other.sqlite");
+        std::fs::write(&other, "no queue but a text of more than a hundred bytes".repeat(9)).unwrap();
+        checks.extend(of_file(&other, now).await);
+        checks.extend(of_file(&folder.path().join("no/queue.sqlite"), now).await);
+        checks.retain(|check| check.check != DISK);
+        let told = words(&checks).replace(&folder.path().display().to_string(), "[folder]");
+        insta::assert_snapshot!(told, @"
+        queue           ok           there is no [folder]/queue.sqlite yet; `local` makes it
+        dead letters    not checked  there is no queue yet
+        queue           ok           [folder]/queue.sqlite can be written, and is empty
+        dead letters    ok           none
+        queue           warning      [folder]/queue.sqlite can be written; waiting: 1 message, the oldest for 3 hours
+                        └ fix        Start `closing-bell local`, or read in its log what holds it up
+        dead letters    ok           none
+        queue           wrong        [folder]/other.sqlite cannot be written: (code: 26) file is not a database
+                        └ fix        Let the user of `local` write [folder]/other.sqlite and the folder that it is in, or set QUEUE_FILE
+        dead letters    not checked  the queue cannot be read
+        queue           wrong        [folder]/no/queue.sqlite cannot be written: No such file or directory (os error 2)
+                        └ fix        Let the user of `local` write [folder]/no/queue.sqlite and the folder that it is in, or set QUEUE_FILE
+        dead letters    not checked  there is no queue yet
+
+        10 checks: 2 wrong, 1 warning, 3 not checked, 4 ok
+        ");
+    }
+
+    #[test]
+    fn a_worker_is_alive_or_not_or_elsewhere() {
+        let now = "2026-11-23T08:00:00Z".parse().unwrap();
+        let started = |ago| Heartbeat::starting(Duration::from_secs(60), now - SignedDuration::from_mins(ago));
+        let missing = HeartbeatError::Missing { file: "/dev/shm/heartbeat".into() };
+        let denied = HeartbeatError::File {
+            file: "/dev/shm/heartbeat".into(),
+            doing: "read",
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let checks = [Ok(started(1)), Ok(started(60)), Err(missing), Err(denied)].map(|it| judge_worker(it, now));
+        insta::assert_snapshot!(words(&checks), @"
+        worker          ok           started 1 minute ago, and still in its first cycle
+        worker          wrong        stuck or ended: started 1 hour ago, and still in its first cycle
+                        └ fix        Restart the worker, and read in its log what the last cycle waited for
+        worker          not checked  none runs on this machine; the metric Heartbeat tells of those elsewhere
+        worker          warning      cannot read the heartbeat at /dev/shm/heartbeat: permission denied
+                        └ fix        Let this user read the folder of the heartbeat: TMPDIR, or that of QUEUE_FILE
+
+        4 checks: 1 wrong, 1 warning, 1 not checked, 1 ok
+        ");
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 use url::{Host, Url};
 
 use super::super::send::signed;
-use super::{Check, PATIENCE, certificate, chain};
+use super::{Check, PATIENCE, certificate, chain, root};
 
 const SECRETS: &str = "client secrets";
 const SIGNATURE: &str = "signature";
@@ -31,7 +31,12 @@ pub(super) fn signatures(
 ) -> Vec<Check> {
     let (Some(secrets), Some(keys)) = (secrets, keys) else {
         return [SECRETS, SIGNATURE]
-            .map(|name| Check::not_checked(name, "HUBSPOT_CLIENT_SECRETS or its neighbours are missing or wrong"))
+            .map(|name| {
+                Check::not_checked(
+                    name,
+                    "HUBSPOT_CLIENT_SECRETS, HUBSPOT_RETIRED_SECRETS or HUBSPOT_SIGNATURE_VERSIONS is missing or wrong",
+                )
+            })
             .into();
     };
     let mut checks = vec![match secrets.len() {
@@ -135,7 +140,7 @@ async fn ask(url: &str, secret: Option<&Secret>, ring: bool, now: Timestamp) -> 
 }
 
 async fn answer(request: RequestBuilder) -> Answer {
-    let response = request.send().await.map_err(|error| chain(error.without_url()))?;
+    let response = request.send().await.map_err(|error| root(&error.without_url()))?;
     let tls = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
     Ok((response.status(), tls.map(<[u8]>::to_vec)))
 }
@@ -249,4 +254,96 @@ fn is_this_machine(url: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::super::words;
+    use super::*;
+
+    const BELL: &str = "https://bell.example.com/webhooks/hubspot";
+
+    fn secrets(number: usize) -> Vec<Secret> {
+        (0..number).map(|index| Secret::new(format!("secret {index}")).unwrap()).collect()
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-23T08:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn secrets_and_urls_are_tried_on_the_door() {
+        let (one, two) = (secrets(1), secrets(2));
+        let keys = Keys::new(two.clone()).unwrap();
+        let with_query = format!("{BELL}?a=b");
+        let mut checks = signatures(&[BELL.to_owned()], Some(&one), Some(&keys), now());
+        checks.extend(signatures(&[with_query], Some(&two), Some(&keys), now()));
+        checks.extend(signatures(&[], None, None, now()));
+        checks.extend(signatures(&[], Some(&one), Some(&keys), now()));
+        // A key that the door does not have.
+        checks.push(judge_signature(BELL, &secrets(3), &keys, now()));
+        insta::assert_snapshot!(words(&checks), @"
+        client secrets  ok           one is live
+        signature       ok           deliveries to https://bell.example.com/webhooks/hubspot are admitted
+        client secrets  warning      2 are live, as during a rotation: whoever has an older one can still ring
+                        └ fix        Move the older ones from HUBSPOT_CLIENT_SECRETS to HUBSPOT_RETIRED_SECRETS, a day after HubSpot began to sign with the new one
+        signature       warning      https://bell.example.com/webhooks/hubspot?a=b has a query or an escape, and HubSpot's own programs disagree on how these are signed
+                        └ fix        Give HubSpot a URL without a query and without %, and the same to WEBHOOK_URLS
+        client secrets  not checked  HUBSPOT_CLIENT_SECRETS, HUBSPOT_RETIRED_SECRETS or HUBSPOT_SIGNATURE_VERSIONS is missing or wrong
+        signature       not checked  HUBSPOT_CLIENT_SECRETS, HUBSPOT_RETIRED_SECRETS or HUBSPOT_SIGNATURE_VERSIONS is missing or wrong
+        client secrets  ok           one is live
+        signature       not checked  no URL is known; `--url URL` tells it
+        signature       wrong        a delivery to https://bell.example.com/webhooks/hubspot would be refused: the signature matches none of the secrets and target URLs
+                        └ fix        Give HubSpot another URL than https://bell.example.com/webhooks/hubspot, without a query, and the same to WEBHOOK_URLS
+
+        9 checks: 1 wrong, 2 warning, 3 not checked, 3 ok
+        ");
+    }
+
+    #[test]
+    fn what_answers_a_stranger_is_judged() {
+        let answer = |status: u16| Ok((StatusCode::from_u16(status).unwrap(), None));
+        let mut checks: Vec<Check> =
+            [401, 403, 413, 200, 302, 404, 429, 502].map(|it| judge_post(BELL, &answer(it))).into();
+        checks.push(judge_post(BELL, &Err("invalid peer certificate: Expired".to_owned())));
+        checks.push(judge_post(BELL, &Err("Connection refused".to_owned())));
+        checks.extend([answer(405), answer(200), Err(String::new())].map(|it| judge_get(BELL, &it)));
+        checks.push(judge_certificate(BELL, None, false, now()));
+        checks.push(judge_certificate("http://bell.example.com/", None, true, now()));
+        checks.push(judge_certificate("http://127.0.0.1:8080/", None, true, now()));
+        checks.extend([answer(204), answer(401), Err(String::new())].map(|it| judge_ringing(BELL, Some(&it), true)));
+        checks.extend([true, false].map(|ring| judge_ringing(BELL, None, ring)));
+        insta::assert_snapshot!(words(&checks), @"
+        webhook URL     ok           https://bell.example.com/webhooks/hubspot answers, and refuses an unsigned delivery with 401
+        webhook URL     ok           https://bell.example.com/webhooks/hubspot answers, and refuses an unsigned delivery with 403
+        webhook URL     ok           https://bell.example.com/webhooks/hubspot answered 413 Payload Too Large to an unsigned delivery: it is refused
+        webhook URL     wrong        https://bell.example.com/webhooks/hubspot answered 200 OK to an unsigned delivery: whoever answers there does not check signatures
+                        └ fix        Make the proxy or gateway pass this URL to Closing Bell and to nothing else
+        webhook URL     wrong        https://bell.example.com/webhooks/hubspot answered 302 Found to an unsigned delivery: HubSpot would not get through
+                        └ fix        Give HubSpot and WEBHOOK_URLS the URL whose path leads to the door (that of `local` is /webhooks/hubspot)
+        webhook URL     wrong        https://bell.example.com/webhooks/hubspot answered 404 Not Found to an unsigned delivery: HubSpot would not get through
+                        └ fix        Give HubSpot and WEBHOOK_URLS the URL whose path leads to the door (that of `local` is /webhooks/hubspot)
+        webhook URL     warning      https://bell.example.com/webhooks/hubspot answered 429 Too Many Requests to an unsigned delivery
+                        └ fix        Raise the rate limit before the door well above HubSpot's 10 requests at once
+        webhook URL     wrong        https://bell.example.com/webhooks/hubspot answered 502 Bad Gateway to an unsigned delivery
+                        └ fix        Read the log of the door, or of the proxy before it, which names the cause
+        webhook URL     wrong        https://bell.example.com/webhooks/hubspot cannot be trusted: invalid peer certificate: Expired
+                        └ fix        Renew the certificate of bell.example.com, for this name and with the chain that belongs to it
+        webhook URL     wrong        https://bell.example.com/webhooks/hubspot does not answer: Connection refused
+                        └ fix        Make the URL lead to the door: start it, and look at the host's name, the firewall and the proxy or gateway
+        webhook GET     ok           it is refused with 405
+        webhook GET     warning      https://bell.example.com/webhooks/hubspot answered 200 OK to a GET, which the door never does
+                        └ fix        Make the proxy or gateway pass this URL to Closing Bell alone, POST and nothing else
+        webhook GET     not checked  https://bell.example.com/webhooks/hubspot does not answer
+        certificate     not checked  no TLS connection to https://bell.example.com/webhooks/hubspot came about
+        certificate     wrong        http://bell.example.com/ has none, and HubSpot calls only https
+                        └ fix        Put a proxy with TLS before the door, and give HubSpot and WEBHOOK_URLS its https URL
+        certificate     ok           none is needed for a URL on this machine
+        test delivery   ok           https://bell.example.com/webhooks/hubspot accepted it; the worker sets it aside
+        test delivery   wrong        https://bell.example.com/webhooks/hubspot answered 401 Unauthorized to a delivery that is signed with the newest of HUBSPOT_CLIENT_SECRETS
+                        └ fix        Give the door the same HUBSPOT_CLIENT_SECRETS as here, and exactly this URL; its log names the reason
+        test delivery   not checked  https://bell.example.com/webhooks/hubspot does not answer
+        test delivery   not checked  it needs HUBSPOT_CLIENT_SECRETS
+        test delivery   not checked  `doctor --ring` posts one, signed and of no account
+
+        21 checks: 8 wrong, 2 warning, 5 not checked, 6 ok
+        ");
+    }
+}
