@@ -5,6 +5,7 @@
 mod conformance;
 mod crash;
 mod demo;
+mod doctor;
 mod doors;
 mod ending;
 mod gateway;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, install_default_drivers};
-use sqlx::{ConnectOptions, query, query_as};
+use sqlx::{ConnectOptions, Connection, Executor, query, query_as};
 use tokio::time::timeout;
 
 use super::connect::{MYSQL_LAYOUT, MYSQL_SESSION, SQLITE_LAYOUT, SQLITE_SESSION, pool, sqlite_options};
@@ -58,14 +58,14 @@ impl Store {
             Books::Sqlite(file) => {
                 let failed = |source| StoreError::Open { file: file.clone(), source };
                 let options = sqlite_options(file, "rw").map_err(failed)?;
-                let pool = pool(1, SQLITE_SESSION).connect_with(options).await.map_err(failed)?;
-                (Engine::Sqlite, pool, SQLITE_LAYOUT.last())
+                knock(&options, SQLITE_SESSION).await.map_err(failed)?;
+                (Engine::Sqlite, pool(1, SQLITE_SESSION).connect_lazy_with(options), SQLITE_LAYOUT.last())
             }
             Books::MySql(url) => {
                 let failed = |source| StoreError::Reach { books: url.to_string(), source };
                 let options = AnyConnectOptions::from_url(&url.url()).map_err(failed)?;
-                let pool = pool(1, MYSQL_SESSION).connect_with(options).await.map_err(failed)?;
-                (Engine::MySql, pool, MYSQL_LAYOUT.last())
+                knock(&options, MYSQL_SESSION).await.map_err(failed)?;
+                (Engine::MySql, pool(1, MYSQL_SESSION).connect_lazy_with(options), MYSQL_LAYOUT.last())
             }
         };
         let store = Self { engine, pool, _claim: None, login: None };
@@ -123,4 +123,11 @@ impl Store {
         let row: Option<(String, String)> = query_as(sqlx::AssertSqlSafe(question)).fetch_optional(self.pool()).await?;
         Ok(row.map(|(_, value)| value).filter(|value| !value.is_empty()))
     }
+}
+
+/// Opens a connection of its own first: a pool would knock again and again, and in the end know only that time was up.
+async fn knock(options: &AnyConnectOptions, session: &'static str) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    connection.execute(session).await?;
+    connection.close().await
 }

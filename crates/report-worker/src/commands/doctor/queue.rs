@@ -21,6 +21,8 @@ const WORKER: &str = "worker";
 /// What waits longer than a worker may take for a cycle is waiting for no worker.
 const TOO_OLD: Duration = crate::heartbeat::LONGEST_CYCLE;
 
+const NO_CERTIFICATES: &str = "the system's CA certificates are missing";
+
 /// How long both queues have to keep a message: a long weekend and a holiday must not lose any (SQS allows no more).
 const FOURTEEN_DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -32,17 +34,28 @@ pub(super) async fn checks(config: Option<&QueueConfig>, now: Timestamp) -> Vec<
     };
     let mut checks = match config {
         QueueConfig::Sqs { queue_url, dead_letter_queue_url, .. } => {
-            let sqs = Sqs::connect(queue_url, dead_letter_queue_url).await;
-            let [queue, dead_letters] = match within(async { anyhow::Ok(sqs.look().await) }).await {
-                Ok(looks) => looks.map(|look| look.map_err(chain)),
-                Err(silence) => [0, 1].map(|_| Err(silence.to_string())),
-            };
-            judge_sqs(queue_url, queue, dead_letter_queue_url, dead_letters)
+            let [queue, dead_letters] = look(queue_url.clone(), dead_letter_queue_url.clone()).await;
+            judge_sqs(queue, dead_letters)
         }
         QueueConfig::File(file) => of_file(file, now).await,
     };
     checks.push(judge_worker(Heartbeat::read(&config.heartbeat()), now));
     checks
+}
+
+/// In a task of its own: the SDK panics where the system has no CA certificates, and the other checks go on.
+async fn look(queue_url: String, dead_letter_queue_url: String) -> [Looked; 2] {
+    let urls = [queue_url.clone(), dead_letter_queue_url.clone()];
+    let looking = tokio::spawn(within(async move {
+        let sqs = Sqs::connect(queue_url, dead_letter_queue_url).await;
+        anyhow::Ok(sqs.look().await.map(|look| look.map_err(chain)))
+    }));
+    let cause = match looking.await {
+        Ok(Ok(looks)) => return looks,
+        Ok(Err(silence)) => silence.to_string(),
+        Err(_) => NO_CERTIFICATES.to_owned(),
+    };
+    urls.map(|url| Err(format!("cannot look at the queue {url}: {cause}")))
 }
 
 async fn of_file(file: &Path, now: Timestamp) -> Vec<Check> {
@@ -107,12 +120,15 @@ fn judge_dead_letters(letters: u64) -> Check {
 
 type Looked = Result<SqsLook, String>;
 
-fn judge_sqs(queue_url: &str, queue: Looked, dead_url: &str, dead_letters: Looked) -> Vec<Check> {
-    let unasked = |name, url: &str, variable, cause: String| {
-        let fix = format!(
-            "Check {variable} and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue"
-        );
-        Check::wrong(name, format!("{url} cannot be asked: {cause}"), fix)
+fn judge_sqs(queue: Looked, dead_letters: Looked) -> Vec<Check> {
+    let unasked = |name, variable, cause: String| {
+        let fix = match cause.ends_with(NO_CERTIFICATES) {
+            true => "Install them (`apt-get install ca-certificates`)".to_owned(),
+            false => format!(
+                "Check {variable} and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue"
+            ),
+        };
+        Check::wrong(name, cause, fix)
     };
     let asked = match &queue {
         Ok(look) => Check::ok(
@@ -122,11 +138,11 @@ fn judge_sqs(queue_url: &str, queue: Looked, dead_url: &str, dead_letters: Looke
                 look.waiting, look.in_flight
             ),
         ),
-        Err(cause) => unasked(QUEUE, queue_url, "QUEUE_URL", cause.clone()),
+        Err(cause) => unasked(QUEUE, "QUEUE_URL", cause.clone()),
     };
     let dead = match &dead_letters {
         Ok(look) => judge_dead_letters(look.waiting + look.in_flight),
-        Err(cause) => unasked(DEAD_LETTERS, dead_url, "DEAD_LETTER_QUEUE_URL", cause.clone()),
+        Err(cause) => unasked(DEAD_LETTERS, "DEAD_LETTER_QUEUE_URL", cause.clone()),
     };
     let setup = match (&queue, &dead_letters) {
         (Ok(queue), Ok(dead)) => judge_setup(queue, dead),
@@ -208,14 +224,10 @@ mod tests {
         }
     }
 
-    fn judge(queue: Looked, dead_letters: Looked) -> Vec<Check> {
-        judge_sqs("https://sqs/1/bell", queue, "https://sqs/1/dead", dead_letters)
-    }
-
     #[test]
     fn two_queues_as_they_should_be() {
         let dead = SqsLook { waiting: 0, in_flight: 0, dead_letters_to: None, ..look("dead") };
-        insta::assert_snapshot!(words(&judge(Ok(look("bell")), Ok(dead))), @"
+        insta::assert_snapshot!(words(&judge_sqs(Ok(look("bell")), Ok(dead))), @"
         queue           ok           3 wait and 1 are in flight; how old the oldest is CloudWatch tells (ApproximateAgeOfOldestMessage)
         dead letters    ok           none
         queue setup     ok           both queues are encrypted, keep messages for 14 days, and are two
@@ -232,10 +244,10 @@ mod tests {
             dead_letters_to: None,
             ..look(arn)
         };
-        let denied = || Err("AccessDenied".to_owned());
-        let mut checks = judge(Ok(poor("bell")), Ok(poor("dead")));
-        checks.extend(judge(Ok(look("bell")), Ok(look("bell"))).split_off(2));
-        checks.extend(judge(denied(), denied()));
+        let denied = || Err("cannot look at the queue: AccessDenied".to_owned());
+        let mut checks = judge_sqs(Ok(poor("bell")), Ok(poor("dead")));
+        checks.extend(judge_sqs(Ok(look("bell")), Ok(look("bell"))).split_off(2));
+        checks.extend(judge_sqs(denied(), denied()));
         insta::assert_snapshot!(words(&checks), @"
         queue           ok           3 wait and 1 are in flight; how old the oldest is CloudWatch tells (ApproximateAgeOfOldestMessage)
         dead letters    warning      4 dead letters
@@ -252,9 +264,9 @@ mod tests {
                         └ fix        Set SqsManagedSseEnabled of the dead-letter queue to true
         queue setup     wrong        the queue is its own dead-letter queue: what cannot be taken in would come back for ever
                         └ fix        Set DEAD_LETTER_QUEUE_URL to another queue than QUEUE_URL
-        queue           wrong        https://sqs/1/bell cannot be asked: AccessDenied
+        queue           wrong        cannot look at the queue: AccessDenied
                         └ fix        Check QUEUE_URL and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue
-        dead letters    wrong        https://sqs/1/dead cannot be asked: AccessDenied
+        dead letters    wrong        cannot look at the queue: AccessDenied
                         └ fix        Check DEAD_LETTER_QUEUE_URL and AWS_REGION, and let the role of this task do sqs:GetQueueAttributes on that queue
         queue setup     not checked  not both queues can be asked
 

@@ -19,6 +19,8 @@ const GET: &str = "webhook GET";
 const CERTIFICATE: &str = "certificate";
 const TEST: &str = "test delivery";
 
+const READ_THE_LOG: &str = "Read the log of the door, or of the proxy before it, which names the cause";
+
 /// The account of test deliveries, which the worker sets aside like any that is not its own.
 const TEST_PORTAL: i64 = 999_999_999;
 
@@ -175,7 +177,7 @@ fn judge_post(url: &str, answer: &Answer) -> Check {
         429 => {
             Check::warning(URL, told, "Raise the rate limit before the door well above HubSpot's 10 requests at once")
         }
-        500.. => Check::wrong(URL, told, "Read the log of the door, or of the proxy before it, which names the cause"),
+        500.. => Check::wrong(URL, told, READ_THE_LOG),
         _ => Check::ok(URL, format!("{told}: it is refused")),
     }
 }
@@ -215,6 +217,12 @@ fn judge_ringing(url: &str, answer: Option<&Answer>, ring: bool) -> Check {
         Some(Err(_)) => Check::not_checked(TEST, format!("{url} does not answer")),
         Some(Ok((status, _))) if status.is_success() => {
             Check::ok(TEST, format!("{url} accepted it; the worker sets it aside"))
+        }
+        Some(Ok((status, _))) if matches!(status.as_u16(), 300..=399 | 404 | 405) => {
+            Check::not_checked(TEST, format!("{url} does not lead to the door"))
+        }
+        Some(Ok((status, _))) if status.is_server_error() => {
+            Check::wrong(TEST, format!("{url} answered {status} to it"), READ_THE_LOG)
         }
         Some(Ok((status, _))) => Check::wrong(
             TEST,
@@ -308,7 +316,10 @@ mod tests {
         checks.push(judge_certificate(BELL, None, false, now()));
         checks.push(judge_certificate("http://bell.example.com/", None, true, now()));
         checks.push(judge_certificate("http://127.0.0.1:8080/", None, true, now()));
-        checks.extend([answer(204), answer(401), Err(String::new())].map(|it| judge_ringing(BELL, Some(&it), true)));
+        checks.extend(
+            [answer(204), answer(401), answer(404), answer(503), Err(String::new())]
+                .map(|it| judge_ringing(BELL, Some(&it), true)),
+        );
         checks.extend([true, false].map(|ring| judge_ringing(BELL, None, ring)));
         insta::assert_snapshot!(words(&checks), @"
         webhook URL     ok           https://bell.example.com/webhooks/hubspot answers, and refuses an unsigned delivery with 401
@@ -339,11 +350,14 @@ mod tests {
         test delivery   ok           https://bell.example.com/webhooks/hubspot accepted it; the worker sets it aside
         test delivery   wrong        https://bell.example.com/webhooks/hubspot answered 401 Unauthorized to a delivery that is signed with the newest of HUBSPOT_CLIENT_SECRETS
                         └ fix        Give the door the same HUBSPOT_CLIENT_SECRETS as here, and exactly this URL; its log names the reason
+        test delivery   not checked  https://bell.example.com/webhooks/hubspot does not lead to the door
+        test delivery   wrong        https://bell.example.com/webhooks/hubspot answered 503 Service Unavailable to it
+                        └ fix        Read the log of the door, or of the proxy before it, which names the cause
         test delivery   not checked  https://bell.example.com/webhooks/hubspot does not answer
         test delivery   not checked  it needs HUBSPOT_CLIENT_SECRETS
         test delivery   not checked  `doctor --ring` posts one, signed and of no account
 
-        21 checks: 8 wrong, 2 warning, 5 not checked, 6 ok
+        23 checks: 9 wrong, 2 warning, 6 not checked, 6 ok
         ");
     }
 }
