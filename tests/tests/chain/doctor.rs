@@ -177,7 +177,7 @@ async fn a_workers_surroundings_are_looked_at_over_tls() {
         insta::assert_snapshot!(told(&ended, &["webhook URL", "certificate", "queue", "queue setup", "books' TLS", "mail"]), @"
         webhook URL     wrong        https://127.0.0.1:[port]/webhooks/hubspot cannot be trusted: invalid peer certificate: BadSignature
         certificate     not checked  no TLS connection to https://127.0.0.1:[port]/webhooks/hubspot came about
-        queue           wrong        http://127.0.0.1:[port]/000000000000/[name]-never-made cannot be asked: cannot look at the queue http://127.0.0.1:[port]/000000000000/[name]-never-made: QueueDoesNotExist: The specified queue does not exist for this wsdl version.
+        queue           wrong        cannot look at the queue http://127.0.0.1:[port]/000000000000/[name]-never-made: QueueDoesNotExist: The specified queue does not exist for this wsdl version.
         queue setup     not checked  not both queues can be asked
         books' TLS      ok           none is needed for a server on this machine
         mail            wrong        cannot authenticate at 127.0.0.1:[port]: 535 5.7.8 Authentication credentials invalid
@@ -190,8 +190,8 @@ async fn a_workers_surroundings_are_looked_at_over_tls() {
     insta::with_settings!({filters => FILTERS}, {
         insta::assert_snapshot!(told(&ended, &["webhook URL", "queue", "dead letters", "mail"]), @"
         webhook URL     wrong        https://127.0.0.1:[port]/webhooks/hubspot cannot be asked: builder error: unexpected error: No CA certificates were loaded from the system
-        queue           wrong        http://127.0.0.1:[port]/000000000000/[name] cannot be asked: the system's CA certificates are missing
-        dead letters    wrong        http://127.0.0.1:[port]/000000000000/[name]-dead cannot be asked: the system's CA certificates are missing
+        queue           wrong        cannot look at the queue http://127.0.0.1:[port]/000000000000/[name]: the system's CA certificates are missing
+        dead letters    wrong        cannot look at the queue http://127.0.0.1:[port]/000000000000/[name]-dead: the system's CA certificates are missing
         mail            ok           for 2 recipients: 127.0.0.1:[port] knows the user and takes the sender
         ");
     });
