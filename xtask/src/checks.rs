@@ -2,21 +2,39 @@
 
 mod house;
 mod source;
+mod template;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine::{cargo, root};
 use crate::services::tools;
 use crate::steps::{Steps, succeed};
+use crate::template::Node;
 
 /// All checks run, so that one look shows everything; the first that failed decides the exit code.
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::of("check");
     let outcomes = [
         steps.step("house", "The rules of the house", || house(root())),
+        steps.step("template", "Our own rules for template.yaml", || template(root())),
+        steps.step("cfn-lint", "template.yaml, as CloudFormation sees it", || lint(&["cfn-lint", "template.yaml"])),
+        steps.step("checkov", "template.yaml, as an auditor sees it", || {
+            lint(&[
+                "checkov",
+                "--file",
+                "template.yaml",
+                "--framework",
+                "cloudformation",
+                "--compact",
+                "--quiet",
+                "--skip-download",
+            ])
+        }),
+        steps.step("sam", "template.yaml, as SAM sees it", || lint(&["sam", "validate", "--lint"])),
         steps.step("deny", "What the workspace is built from", || deny("Cargo.toml", "deny.toml")),
         steps.step("fence", "What the Lambda is built from", || {
             deny("crates/validator-lambda/Cargo.toml", "crates/validator-lambda/deny.toml")
@@ -70,6 +88,27 @@ fn collect_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints what in template.yaml breaks a rule of ours.
+fn template(root: &Path) -> Result<()> {
+    let labels = Node::read(&root.join("infra/firewall-labels.yaml"))?;
+    let violations = template::violations(&Node::read(&root.join("template.yaml"))?, &labels);
+    for (line, text) in &violations {
+        eprintln!("template.yaml:{line}: {text}");
+    }
+    ensure!(violations.is_empty(), "places in template.yaml that break a rule: {}", violations.len());
+    Ok(())
+}
+
+/// Runs a linter from target/tools-python. It may ask nobody: SAM wants a region to be named and none of its telemetry, checkov
+/// would fetch texts about its rules.
+fn lint(words: &[&str]) -> Result<()> {
+    let tools = tools()?;
+    let mut linter = Command::new(tools.program(words[0]));
+    linter.current_dir(root()).args(&words[1..]);
+    linter.envs([("AWS_DEFAULT_REGION", "us-east-1"), ("SAM_CLI_TELEMETRY", "0"), ("BC_SKIP_MAPPING", "TRUE")]);
+    succeed(&mut linter)
 }
 
 /// Asks cargo-deny whether what `manifest` is built from keeps to `rules`. Not for advisories: they change while nothing here

@@ -1,6 +1,6 @@
 //! `cargo xtask`: brings up what the tests need, runs them, takes it down; and the checks that CI makes.
 //!
-//! Built before everything else, so it stays small: std and anyhow.
+//! Built before everything else, so it stays small: std, anyhow and a reader for template.yaml.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command: progress on stderr, help on stdout")]
 
@@ -13,6 +13,7 @@ mod services;
 mod soak;
 mod steps;
 mod system;
+mod template;
 mod test;
 
 use std::env;
@@ -34,7 +35,7 @@ Usage: cargo xtask <TASK>
   bench worker [--quick] [--json]
                              measure the worker with backlogs of 100,000 and 1,000,000 events beside an SQS consumer in
                              Node: CPU, memory, size of the books, use of HubSpot's limits; --quick does a fifth
-  check                      formatting, lints, docs, the rules of the house, and what may be built from
+  check                      formatting, lints, docs, the rules of the house, template.yaml, and what may be built from
   package [--arm64]          build the Lambda's zip, for x86_64 or on an arm64 machine for that, and
                              hold its size against the budget
 

@@ -43,6 +43,11 @@ impl Python {
         &self.0
     }
 
+    /// A program that a package of this environment brings.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.0.with_file_name(name)
+    }
+
     /// Lets `command` find the programs of this environment, before those of the machine.
     pub(crate) fn lend<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
         let programs = self.0.parent().map(Path::to_owned);
