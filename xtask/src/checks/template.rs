@@ -51,6 +51,11 @@ fn firewall(template: &Node, labels: &Node) -> Vec<Violation> {
             name.is_some_and(|name| other.iter().any(|rule| rule.text() == Some(name)))
         })
     };
+    let counts = |group: &Node, wanted: &str| {
+        let overrides = group.at("RuleActionOverrides").map(Node::items).unwrap_or_default();
+        let mut of_rule = overrides.iter().filter(|rule| rule.text_at("Name") == Some(wanted));
+        of_rule.next().is_some_and(|rule| rule.at("ActionToUse.Count").is_some())
+    };
     let mut limits = 0;
     for (name, firewall) in of_type(template, "AWS::WAFv2::WebACL") {
         let mut say = |line, text: &str| found.push((line, format!("{name}: {text}")));
@@ -61,17 +66,21 @@ fn firewall(template: &Node, labels: &Node) -> Vec<Violation> {
             let statement = rule.at("Statement");
             let group = statement.and_then(|statement| statement.at("ManagedRuleGroupStatement"));
             if let Some(group) = group {
-                let group_name = group.text_at("Name").unwrap_or_default();
-                if !groups.iter().any(|(known, _)| known == group_name) {
-                    say(rule.line, &format!("infra/firewall-labels.yaml does not know the rules of `{group_name}`"));
+                let name = group.text_at("Name").unwrap_or_default();
+                if rule.at("OverrideAction.Count").is_none() {
+                    say(rule.line, &format!("`{name}` would block by rules that AWS adds; let the group count"));
                 }
-                if rule.at("OverrideAction.Count").is_none() || group.at("RuleActionOverrides").is_some() {
-                    say(
-                        rule.line,
-                        &format!(
-                            "the rules of `{group_name}` that look into bodies would block: let the group only count"
-                        ),
-                    );
+                match groups.iter().find(|(known, _)| known == name) {
+                    None => say(rule.line, &format!("infra/firewall-labels.yaml does not know the rules of `{name}`")),
+                    Some((_, known)) => {
+                        for body_rule in
+                            known.at("body").map(Node::items).unwrap_or_default().iter().filter_map(Node::text)
+                        {
+                            if !counts(group, body_rule) {
+                                say(rule.line, &format!("`{body_rule}` looks into bodies and must count"));
+                            }
+                        }
+                    }
                 }
             }
             for node in rule.all() {
@@ -298,17 +307,18 @@ mod tests {
     fn each_planted_defect_is_found() {
         let resource = |text: &str| changed("Outputs:\n", &format!("  Planted:\n{text}\nOutputs:\n"));
         for (template, expected) in [
-            (changed("OverrideAction: { Count: {} }", "OverrideAction: { None: {} }"), "only count"),
+            (changed("OverrideAction: { Count: {} }", "OverrideAction: { None: {} }"), "let the group count"),
             (
-                changed("Name: AWSManagedRulesCommonRuleSet }", "Name: AWSManagedRulesSQLiRuleSet }"),
+                changed("Name: AWSManagedRulesCommonRuleSet", "Name: AWSManagedRulesSQLiRuleSet"),
                 "does not know the rules",
             ),
             (
-                changed(
-                    "Name: AWSManagedRulesCommonRuleSet }",
-                    "Name: AWSManagedRulesCommonRuleSet, RuleActionOverrides: [] }",
-                ),
-                "only count",
+                changed("Log4JRCE_BODY, ActionToUse: { Count: {} }", "Log4JRCE_BODY, ActionToUse: { Block: {} }"),
+                "must count",
+            ),
+            (
+                changed("                - { Name: SizeRestrictions_BODY, ActionToUse: { Count: {} } }\n", ""),
+                "`SizeRestrictions_BODY` looks into bodies and must count",
             ),
             (changed("core-rule-set:SizeRestrictions_URIPath", "core-rule-set:SizeRestrictions_Body"), "may not block"),
             (changed("core-rule-set:SizeRestrictions_URIPath", "core-rule-set:Unheard_Of"), "may not block"),
@@ -324,7 +334,7 @@ mod tests {
             ),
             (changed("AWS::WAFv2::WebACLAssociation", "AWS::WAFv2::IPSet"), "one firewall"),
             (changed("Method: POST,", "Method: ANY,"), "the one way in"),
-            (changed("Path: /webhooks/hubspot", "Path: /{proxy+}"), "the one way in"),
+            (changed("Path: /webhooks/hubspot", "Path: \"/{proxy+}\""), "the one way in"),
             (
                 changed(
                     "      Events:\n",
