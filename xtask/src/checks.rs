@@ -93,7 +93,8 @@ fn collect_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// Prints what in template.yaml breaks a rule of ours.
 fn template(root: &Path) -> Result<()> {
     let labels = Node::read(&root.join("infra/firewall-labels.yaml"))?;
-    let violations = template::violations(&Node::read(&root.join("template.yaml"))?, &labels);
+    let runbook = fs::read_to_string(root.join("infra/RUNBOOK.md"))?;
+    let violations = template::violations(&Node::read(&root.join("template.yaml"))?, &labels, &runbook);
     for (line, text) in &violations {
         eprintln!("template.yaml:{line}: {text}");
     }

@@ -1,6 +1,6 @@
 //! What must hold of template.yaml and no public linter knows: the traps of this very stack.
 
-use crate::template::{Node, Value};
+use crate::template::Node;
 
 /// Actions that AWS knows for all resources only (service authorization reference, "Actions, resources, and condition keys for
 /// Amazon Elastic Container Registry").
@@ -19,8 +19,8 @@ const SECRET_WORDS: [&str; 6] = ["SECRET", "TOKEN", "PASSWORD", "SMTP_URL", "SMT
 /// What breaks a rule, and on which line.
 pub(super) type Violation = (usize, String);
 
-/// What in `template` breaks a rule; `labels` is infra/firewall-labels.yaml.
-pub(super) fn violations(template: &Node, labels: &Node) -> Vec<Violation> {
+/// What in `template` breaks a rule; `labels` is infra/firewall-labels.yaml, and `runbook` the text of infra/RUNBOOK.md.
+pub(super) fn violations(template: &Node, labels: &Node, runbook: &str) -> Vec<Violation> {
     let mut found = [
         firewall(template, labels),
         door(template),
@@ -28,7 +28,7 @@ pub(super) fn violations(template: &Node, labels: &Node) -> Vec<Violation> {
         secrets(template),
         logs(template),
         permissions(template),
-        alarms(template),
+        alarms(template, runbook),
     ]
     .concat();
     found.sort();
@@ -261,22 +261,22 @@ fn permissions(template: &Node) -> Vec<Violation> {
     found
 }
 
-/// Who hears an alarm finds in it what it means and where the runbook goes on.
-fn alarms(template: &Node) -> Vec<Violation> {
+/// Who hears an alarm finds in it what it means, and the heading under which the runbook goes on.
+fn alarms(template: &Node, runbook: &str) -> Vec<Violation> {
     let rings = |alarm: &Node| {
-        alarm
-            .at("Properties.AlarmActions")
-            .is_some_and(|actions| actions.items().iter().any(|action| action.text_at("Ref") == Some("AlarmTopic")))
+        let actions = alarm.at("Properties.AlarmActions").map(Node::items).unwrap_or_default();
+        actions.iter().any(|action| action.text_at("Ref") == Some("AlarmTopic"))
     };
     let points = |alarm: &Node| {
         let description = alarm.at("Properties.AlarmDescription").map(Node::all).unwrap_or_default();
-        description
+        let pointers = description
             .iter()
-            .any(|node| matches!(&node.value, Value::Scalar(text) if text.contains("infra/RUNBOOK.md, \"")))
+            .filter_map(|node| node.text()?.split_once("infra/RUNBOOK.md, \"")?.1.strip_suffix("\"."));
+        pointers.into_iter().any(|heading| runbook.lines().any(|line| line.strip_prefix("## ") == Some(heading)))
     };
     of_type(template, "AWS::CloudWatch::Alarm")
         .filter(|(_, alarm)| rings(alarm) && !points(alarm))
-        .map(|(name, alarm)| (alarm.line, format!("{name}: its description does not end in `infra/RUNBOOK.md, \"…\"`")))
+        .map(|(name, alarm)| (alarm.line, format!("{name}: its description ends in no heading of infra/RUNBOOK.md")))
         .collect()
 }
 
@@ -285,11 +285,12 @@ mod tests {
     use super::*;
 
     const TEMPLATE: &str = include_str!("../../../template.yaml");
+    const RUNBOOK: &str = include_str!("../../../infra/RUNBOOK.md");
     const LABELS: &str = include_str!("../../../infra/firewall-labels.yaml");
 
     fn found(template: &str) -> Vec<String> {
         let template = Node::parse(template).unwrap();
-        violations(&template, &Node::parse(LABELS).unwrap()).into_iter().map(|(_, text)| text).collect()
+        violations(&template, &Node::parse(LABELS).unwrap(), RUNBOOK).into_iter().map(|(_, text)| text).collect()
     }
 
     /// The template with one place changed.
@@ -372,7 +373,8 @@ mod tests {
             (changed("Principal: { Service: lambda.amazonaws.com }", "Principal: \"*\""), "a wildcard among who may"),
             (changed("AmazonAPIGatewayPushToCloudWatchLogs", "AdministratorAccess"), "wider than what is needed"),
             (changed("      CodeUri:", "      Policies: [AmazonSQSFullAccess]\n      CodeUri:"), "only named"),
-            (changed("infra/RUNBOOK.md, \"Silence\"", "See the wiki"), "does not end in"),
+            (changed("infra/RUNBOOK.md, \"Silence\".", "infra/RUNBOOK.md, \"Quiet\"."), "ends in no heading"),
+            (changed("infra/RUNBOOK.md, \"Silence\"", "See the wiki"), "ends in no heading"),
         ] {
             let found = found(&template);
             assert!(found.iter().any(|text| text.contains(expected)), "not `{expected}` but {found:?}");
