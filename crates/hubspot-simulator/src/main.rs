@@ -14,9 +14,15 @@ use hubspot_simulator::{Clock, Fault, Settings, Simulator};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// As `closing-bell --version`: with the commit where whoever built it named one.
+const VERSION: &str = match option_env!("CLOSING_BELL_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// A HubSpot account that behaves like the real one: CRM API, signed webhooks, limits and faults.
 #[derive(Debug, Parser)]
-#[command(version, after_help = faults_help())]
+#[command(version = VERSION, after_help = faults_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -16,3 +16,11 @@ pub mod queue;
 pub mod report;
 pub mod secrets;
 pub mod store;
+
+/// `0.1.0`, or what `cargo xtask package` says, with the commit that it was built from: `0.1.0+3955397abc12`.
+///
+/// Told by a variable at build time and not by a build script, which would build everything again after each commit.
+pub const VERSION: &str = match option_env!("CLOSING_BELL_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};

@@ -29,7 +29,7 @@ use crate::config::{Environment, Problems};
 
 /// From HubSpot's webhooks to finance reports by email.
 #[derive(Debug, Parser)]
-#[command(name = "closing-bell", version, max_term_width = 100)]
+#[command(name = "closing-bell", version = crate::VERSION, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

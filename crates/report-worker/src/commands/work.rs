@@ -19,6 +19,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Puts the parts together.
 pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Timestamp) -> anyhow::Result<App> {
+    tracing::info!(version = crate::VERSION, "starting");
     let CrmConfig { api_url, api_version, access_token } = config.crm;
     let crm = Crm::new(CrmSettings::new(api_url, api_version, access_token))?;
     let interrupted = store.take_up_interrupted_mails(now).await?;
