@@ -36,8 +36,10 @@ Usage: cargo xtask <TASK>
                              measure the worker with backlogs of 100,000 and 1,000,000 events beside an SQS consumer in
                              Node: CPU, memory, size of the books, use of HubSpot's limits; --quick does a fifth
   check                      formatting, lints, docs, the rules of the house, template.yaml, and what may be built from
-  package [--arm64]          build the Lambda's zip, for x86_64 or on an arm64 machine for that, and
-                             hold its size against the budget
+  package [--arm64] [zip|image|image-files]
+                             build what ships, for x86_64 or on an arm64 machine for that, each with the list of its
+                             parts, and hold the sizes against the budgets: the Lambda's zip, and the worker's image if
+                             a Docker engine answers; image-files only lays out in target/image what is in that
 
 Exit code: 0 done; 1 failed; 2 wrong usage; a failed test run passes on cargo's own.
 ";
@@ -50,7 +52,7 @@ enum Task {
     Soak(soak::Search),
     Bench(bench::Bench),
     Check,
-    Package(package::Architecture),
+    Package(package::Artefact),
 }
 
 fn main() -> ExitCode {
@@ -72,7 +74,7 @@ fn main() -> ExitCode {
         Task::Soak(search) => soak::run(&search),
         Task::Bench(bench) => bench::run(&bench),
         Task::Check => checks::run(),
-        Task::Package(architecture) => package::run(architecture),
+        Task::Package(artefact) => package::run(artefact),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,11 +95,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             None => Ok(Task::Check),
             Some(argument) => Err(format!("`check` takes no arguments, and `{argument}` is one")),
         },
-        "package" => match rest {
-            [] => Ok(Task::Package(package::Architecture::X86_64)),
-            [option] if option == "--arm64" => Ok(Task::Package(package::Architecture::Arm64)),
-            _ => Err(format!("`package` takes `--arm64` or nothing, not `{}`", rest.join(" "))),
-        },
+        "package" => parse_package(rest).map(Task::Package),
         _ => Err(format!("there is no task `{task}`")),
     }
 }
@@ -126,6 +124,21 @@ fn parse_soak(arguments: &[String]) -> Result<soak::Search, String> {
     Ok(search)
 }
 
+fn parse_package(arguments: &[String]) -> Result<package::Artefact, String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (architecture, rest) = match words.as_slice() {
+        ["--arm64", rest @ ..] => (package::Architecture::Arm64, rest),
+        rest => (package::Architecture::X86_64, rest),
+    };
+    match rest {
+        [] => Ok(package::Artefact::All(architecture)),
+        ["zip"] => Ok(package::Artefact::Zip(architecture)),
+        ["image"] => Ok(package::Artefact::Image(architecture)),
+        ["image-files"] if arguments.len() == 1 => Ok(package::Artefact::ImageFiles),
+        _ => Err(format!("`package` takes `--arm64`, then what to build or nothing, not `{}`", words.join(" "))),
+    }
+}
+
 fn parse_bench(arguments: &[String]) -> Result<bench::Bench, String> {
     let Some((name, options)) = arguments.split_first() else {
         return Err("`bench` needs to know what to measure".to_owned());
@@ -148,6 +161,7 @@ fn parse_bench(arguments: &[String]) -> Result<bench::Bench, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::package::{Architecture, Artefact};
     use super::*;
 
     fn parsed(line: &str) -> Result<Task, String> {
@@ -171,8 +185,11 @@ mod tests {
         assert_eq!(parsed("bench worker --quick"), bench(bench::What::Worker, true, false));
         assert_eq!(parsed("bench door --json --quick"), bench(bench::What::Door, true, true));
         assert_eq!(parsed("check"), Ok(Task::Check));
-        assert_eq!(parsed("package"), Ok(Task::Package(package::Architecture::X86_64)));
-        assert_eq!(parsed("package --arm64"), Ok(Task::Package(package::Architecture::Arm64)));
+        let package = |artefact| Ok(Task::Package(artefact));
+        assert_eq!(parsed("package"), package(Artefact::All(Architecture::X86_64)));
+        assert_eq!(parsed("package zip"), package(Artefact::Zip(Architecture::X86_64)));
+        assert_eq!(parsed("package --arm64 image"), package(Artefact::Image(Architecture::Arm64)));
+        assert_eq!(parsed("package image-files"), package(Artefact::ImageFiles));
     }
 
     #[test]
@@ -186,7 +203,11 @@ mod tests {
             ("bench door 15", "`bench door` has no option `15`"),
             ("test --sytem", "`test` has no option `--sytem`"),
             ("check fmt", "`check` takes no arguments, and `fmt` is one"),
-            ("package --x86", "`package` takes `--arm64` or nothing, not `--x86`"),
+            ("package --x86", "`package` takes `--arm64`, then what to build or nothing, not `--x86`"),
+            (
+                "package --arm64 image-files",
+                "`package` takes `--arm64`, then what to build or nothing, not `--arm64 image-files`",
+            ),
             ("soak --rounds", "`--rounds` needs a whole number after it"),
             ("soak --seed -1", "`--seed` needs a whole number after it"),
             ("soak 40", "`soak` has no option `40`"),

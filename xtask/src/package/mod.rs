@@ -1,4 +1,9 @@
-//! `cargo xtask package`: the Lambda as the zip that AWS takes, held against what it may weigh and may need.
+//! `cargo xtask package`: what ships. The Lambda as the zip that AWS takes, the worker as a container's image, each with its
+//! list of parts and held against what it may weigh.
+
+mod image;
+mod sbom;
+mod zip;
 
 use std::env;
 use std::fs;
@@ -7,20 +12,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::machine::{cargo, target};
-use crate::services::{Python, tools};
-use crate::steps::{Steps, succeed};
+use crate::machine::root;
+use crate::services::tools;
+use crate::steps::Steps;
 
-/// The profile that ships.
-const PROFILE: &str = "door";
-/// The largest zip in bytes: it is loaded at every cold start.
-const MAX_ZIP_BYTES: u64 = 3_000_000;
-/// The size of zip in bytes that is aimed for.
-const AIM_ZIP_BYTES: u64 = 1_600_000;
-/// glibc 2.N of Amazon Linux 2023, on which `provided.al2023` runs the program.
-const LAMBDA_GLIBC: u32 = 34;
+/// The variable that tells the programs at build time what version they are.
+const VERSION_VARIABLE: &str = "CLOSING_BELL_VERSION";
 
-/// A processor that Lambda offers.
+/// A processor that Lambda and Fargate offer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Architecture {
     X86_64,
@@ -37,66 +36,87 @@ impl Architecture {
     }
 }
 
-pub(crate) fn run(architecture: Architecture) -> Result<()> {
+/// What is built.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Artefact {
+    /// The Lambda's zip, for this processor.
+    Zip(Architecture),
+    /// The worker's image, for this processor.
+    Image(Architecture),
+    /// Both.
+    All(Architecture),
+    /// Only the files that an image is made of, for this machine's own processor: infra/Dockerfile asks for them.
+    ImageFiles,
+}
+
+pub(crate) fn run(artefact: Artefact) -> Result<()> {
     let mut steps = Steps::of("package");
-    let outcome = run_steps(&mut steps, architecture);
+    let outcome = run_steps(&mut steps, artefact);
     steps.summarise();
     outcome
 }
 
-fn run_steps(steps: &mut Steps, architecture: Architecture) -> Result<()> {
-    let tools = steps.step("tools", "Make the Python environment in target/tools-python", tools)?;
-    steps.step("build", "Build the Lambda's zip", || build(&tools, architecture))?;
-    steps.step("zip", "Weigh the zip", || weigh(&tools))
-}
-
-/// With this machine's own linker, which needs no more than glibc of its own age: [`weigh`] looks whether Lambda's will do.
-fn build(tools: &Python, architecture: Architecture) -> Result<()> {
-    let (wanted, own) = (architecture.name(), env::consts::ARCH);
-    ensure!(wanted == own, "the zip is built on a machine of its own kind: this one is {own} and it is for {wanted}");
-    let target = format!("{wanted}-unknown-linux-gnu");
-    let mut build = cargo(&["lambda", "build", "--package", "validator-lambda", "--profile", PROFILE, "--locked"]);
-    build.args(["--output-format", "zip", "--compiler", "cargo", "--target", &target]);
-    succeed(tools.lend(&mut build)?)
-}
-
-fn weigh(tools: &Python) -> Result<()> {
-    let folder = target("lambda/validator-lambda");
-    let zip = folder.join("bootstrap.zip");
-    succeed(Command::new(tools.path()).args(["-m", "zipfile", "-e"]).args([&zip, &folder]))?;
-    let program = read(&folder.join("bootstrap"))?;
-    let (zip_bytes, glibc) = (read(&zip)?.len() as u64, glibc(&program));
-    eprintln!(
-        "    zip {}, of at most {} and aiming at {}; the program in it {}; needs glibc 2.{glibc}, Lambda has 2.{LAMBDA_GLIBC}",
-        megabytes(zip_bytes),
-        megabytes(MAX_ZIP_BYTES),
-        megabytes(AIM_ZIP_BYTES),
-        megabytes(program.len() as u64)
-    );
-    ensure!(
-        glibc <= LAMBDA_GLIBC,
-        "the program needs glibc 2.{glibc}, and Lambda's provided.al2023 has 2.{LAMBDA_GLIBC}: build it on an older system"
-    );
-    ensure!(
-        zip_bytes <= MAX_ZIP_BYTES,
-        "the zip has {zip_bytes} bytes and may have {MAX_ZIP_BYTES}: look for what came in with `cargo tree -p validator-lambda -e features,no-dev`"
-    );
+fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
+    let version = version()?;
+    if let Artefact::Zip(architecture) | Artefact::All(architecture) = artefact {
+        let target = target_of(architecture)?;
+        let tools = steps.step("tools", "Make the Python environment in target/tools-python", tools)?;
+        steps.step("build zip", "Build the Lambda's zip", || zip::build(&tools, &target, &version))?;
+        steps.step("zip", "Weigh the zip", || zip::weigh(&tools))?;
+    }
+    if let Artefact::Image(architecture) | Artefact::All(architecture) = artefact {
+        let target = target_of(architecture)?;
+        if !image::has_engine()? {
+            ensure!(artefact == Artefact::All(architecture), "no Docker engine answers, so there can be no image");
+            eprintln!("==> No Docker engine answers, so the worker's image is left out");
+            return Ok(());
+        }
+        steps.step("build image", "Build the worker", || image::files(&target, &version))?;
+        steps.step("image", "Put it into an image, and weigh that", || image::pack(&version))?;
+    }
+    if artefact == Artefact::ImageFiles {
+        let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+        steps.step("build image", "Build the worker", || image::files(&target, &version))?;
+    }
     Ok(())
+}
+
+/// Rust's name of the system that is built for. With this machine's own linker, which links for its own kind.
+fn target_of(architecture: Architecture) -> Result<String> {
+    let (wanted, own) = (architecture.name(), env::consts::ARCH);
+    ensure!(
+        wanted == own,
+        "what ships is built on a machine of its own kind: this one is {own} and it is for {wanted}"
+    );
+    Ok(format!("{wanted}-unknown-linux-gnu"))
+}
+
+/// `0.1.0+3955397abc12`: the version, and after it the commit; `.dirty` where more than that is built. What the variable
+/// says, if it is set: a container that builds has no history.
+fn version() -> Result<String> {
+    if let Some(told) = env::var(VERSION_VARIABLE).ok().filter(|told| !told.is_empty()) {
+        return Ok(told);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let Ok(commit) = output(Command::new("git").args(["rev-parse", "--short=12", "HEAD"])) else {
+        return Ok(version.to_owned());
+    };
+    let changes = output(Command::new("git").args(["status", "--porcelain", "--untracked-files=no"]))?;
+    let dirty = if changes.is_empty() { "" } else { ".dirty" };
+    Ok(format!("{version}+{commit}{dirty}"))
+}
+
+/// What a program prints at the root of the checkout, without the last newline.
+fn output(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.current_dir(root()).output().with_context(|| format!("cannot start `{program}`"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`{program}` ended with {}: {}", output.status, said.trim());
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// The newest glibc 2.N that an ELF program names among the versions of the symbols it needs; 0 if it needs none.
-fn glibc(program: &[u8]) -> u32 {
-    const NAME: &[u8] = b"GLIBC_2.";
-    let starts = program.windows(NAME.len()).enumerate().filter(|(_, bytes)| *bytes == NAME);
-    let minor = |(at, _): (usize, &[u8])| {
-        let digits = program[at + NAME.len()..].iter().take_while(|byte| byte.is_ascii_digit());
-        digits.fold(0_u32, |number, digit| number.saturating_mul(10).saturating_add((digit - b'0').into()))
-    };
-    starts.map(minor).max().unwrap_or_default()
 }
 
 /// `1.52 MB`.
@@ -108,12 +128,6 @@ fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_newest_glibc_counts() {
-        assert_eq!(glibc(b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.9\0"), 34);
-        assert_eq!(glibc(b"GLIBC_PRIVATE GLIBC_2."), 0);
-    }
 
     #[test]
     fn sizes_are_rounded_up() {
