@@ -59,13 +59,18 @@ fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
     Ok(fs::set_permissions(to, Permissions::from_mode(mode))?)
 }
 
-/// Whether a Docker engine answers.
-pub(super) fn has_engine() -> Result<bool> {
-    match Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output() {
-        Ok(answer) => Ok(answer.status.success()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).context("cannot start `docker`"),
+/// Whether a Docker engine answers; an error where one `must`.
+pub(super) fn has_engine(must: bool) -> Result<bool> {
+    let answers = match Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output() {
+        Ok(answer) => answer.status.success(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error).context("cannot start `docker`"),
+    };
+    ensure!(answers || !must, "no Docker engine answers: start one, or say with DOCKER_HOST where it is");
+    if !answers {
+        eprintln!("    none answers, so the worker's image is left out");
     }
+    Ok(answers)
 }
 
 /// Has Docker make the image of the files, and weighs it.

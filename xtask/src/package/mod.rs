@@ -57,33 +57,36 @@ pub(crate) fn run(artefact: Artefact) -> Result<()> {
 }
 
 fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
-    let version = version()?;
-    if let Artefact::Zip(architecture) | Artefact::All(architecture) = artefact {
-        let target = target_of(architecture)?;
+    let (zip, image, architecture) = match artefact {
+        Artefact::Zip(architecture) => (true, false, Some(architecture)),
+        Artefact::Image(architecture) => (false, true, Some(architecture)),
+        Artefact::All(architecture) => (true, true, Some(architecture)),
+        Artefact::ImageFiles => (false, false, None),
+    };
+    let version = steps.step("version", "Which version this is", version)?;
+    let target = steps.step("target", "What it is built for", || target_of(architecture))?;
+    if zip {
         let tools = steps.step("tools", "Make the Python environment in target/tools-python", tools)?;
         steps.step("build zip", "Build the Lambda's zip", || zip::build(&tools, &target, &version))?;
         steps.step("zip", "Weigh the zip", || zip::weigh(&tools))?;
     }
-    if let Artefact::Image(architecture) | Artefact::All(architecture) = artefact {
-        let target = target_of(architecture)?;
-        if !image::has_engine()? {
-            ensure!(artefact == Artefact::All(architecture), "no Docker engine answers, so there can be no image");
-            eprintln!("==> No Docker engine answers, so the worker's image is left out");
-            return Ok(());
-        }
-        steps.step("build image", "Build the worker", || image::files(&target, &version))?;
-        steps.step("image", "Put it into an image, and weigh that", || image::pack(&version))?;
+    if image && !steps.step("engine", "Look for a Docker engine", || image::has_engine(!zip))? {
+        return Ok(());
     }
-    if artefact == Artefact::ImageFiles {
-        let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    if image || architecture.is_none() {
         steps.step("build image", "Build the worker", || image::files(&target, &version))?;
+    }
+    if image {
+        steps.step("image", "Put it into an image, and weigh that", || image::pack(&version))?;
     }
     Ok(())
 }
 
-/// Rust's name of the system that is built for. With this machine's own linker, which links for its own kind.
-fn target_of(architecture: Architecture) -> Result<String> {
-    let (wanted, own) = (architecture.name(), env::consts::ARCH);
+/// Rust's name of the system that is built for; nothing in particular is this machine. With this machine's own linker, which
+/// links for its own kind.
+fn target_of(architecture: Option<Architecture>) -> Result<String> {
+    let own = env::consts::ARCH;
+    let wanted = architecture.map_or(own, Architecture::name);
     ensure!(
         wanted == own,
         "what ships is built on a machine of its own kind: this one is {own} and it is for {wanted}"
