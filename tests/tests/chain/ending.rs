@@ -59,13 +59,17 @@ impl Counting {
 }
 
 fn worker(folder: &Path, simulator: &Simulator, sqs: &str, smtp: &str) -> Child {
+    worker_with(folder, simulator, sqs, smtp, &format!("sqlite:{}", folder.join("books.sqlite").display()))
+}
+
+fn worker_with(folder: &Path, simulator: &Simulator, sqs: &str, smtp: &str, database: &str) -> Child {
     let mut worker = command("closing-bell");
     worker
         .arg("worker")
         .envs([("AWS_ENDPOINT_URL", sqs), ("AWS_REGION", "us-east-1")])
         .envs([("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_SECRET_ACCESS_KEY", "nothing")])
         .envs([("QUEUE_URL", format!("{sqs}/1/queue")), ("DEAD_LETTER_QUEUE_URL", format!("{sqs}/1/dead"))])
-        .env("DATABASE_URL", format!("sqlite:{}", folder.join("books.sqlite").display()))
+        .env("DATABASE_URL", database)
         .env("ALLOW_SQLITE_WITH_SQS", "yes")
         .env("HUBSPOT_CLIENT_SECRETS", Settings::default().client_secret)
         .env("HUBSPOT_ACCESS_TOKEN", Settings::default().access_token)
@@ -154,4 +158,21 @@ async fn it_ends_soon_though_the_mail_server_does_not_answer() {
     let state = store.mail_states().await.unwrap().remove(0);
     assert_eq!(state.state, report_worker::store::MailState::Unknown, "never success");
     assert!(state.reply.unwrap().contains("was asked to end"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_soon_though_the_database_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start(Settings::default()).await.unwrap();
+    let database = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mysql://bell:secret@{}/books", database.local_addr().unwrap());
+    let mut worker = worker_with(folder.path(), &simulator, "http://127.0.0.1:1", "file:outbox", &url);
+    let (_connection, _) = database.accept().await.unwrap();
+    let asked = Instant::now();
+    signal("TERM", &worker).await;
+    let status = worker.wait().await.unwrap();
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    // An exit code and no signal: it listened. The first process of a container would not have ended otherwise.
+    assert!(status.code() == Some(1) && asked.elapsed() < SOON, "{status} after {:?}\n{log}", asked.elapsed());
+    assert!(log.contains("ended as asked, before the books were open"), "{log}");
 }

@@ -20,7 +20,8 @@ pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> 
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there? (LISTEN)", config.listen))?;
-    let store = Store::open_to_work(&config.work.database.now()).await?.with_login(&config.work.database);
+    let database = config.work.database.now();
+    let store = work::unless_stopped(Store::open_to_work(&database)).await?.with_login(&config.work.database);
     let queue = Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?;
     let interrupted = queue.take_up_interrupted(clock()).await?;
     if interrupted > 0 {

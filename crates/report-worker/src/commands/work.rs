@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -90,6 +90,18 @@ fn pause(summary: &Summary, interval: Duration, now: Timestamp) -> Duration {
     // After trouble the next try waits for the tick: whatever is away should not be asked without end.
     let Some(next) = summary.next_at.filter(|_| summary.problems.is_empty()) else { return interval };
     Duration::try_from(next.duration_since(now)).unwrap_or_default().clamp(SHORTEST_PAUSE.min(interval), interval)
+}
+
+/// Waits for `starting`, or until a signal ends the process. A database that sleeps may take a minute, and the first process
+/// of a container, which this one is there, does not end by a signal that it does not listen for.
+pub(super) async fn unless_stopped<T, E>(starting: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+where
+    anyhow::Error: From<E>,
+{
+    tokio::select! {
+        outcome = starting => Ok(outcome?),
+        () = stopped()? => bail!("ended as asked, before the books were open; nothing was begun"),
+    }
 }
 
 /// Resolves when the process is asked to end: Ctrl-C, or SIGTERM from systemd or a container's engine.

@@ -25,7 +25,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
     let config = WorkerConfig::read(environment).await?;
     let queue_url = config.queue_url.clone();
-    let store = Store::open_to_work(&config.work.database.now()).await?.with_login(&config.work.database);
+    let database = config.work.database.now();
+    let store = work::unless_stopped(Store::open_to_work(&database)).await?.with_login(&config.work.database);
     let queue = Queue::Sqs(Sqs::connect(config.queue_url, config.dead_letter_queue_url).await);
     let interval = config.work.poll_interval;
     let app = work::app(store, queue, config.work, clock()).await?;
