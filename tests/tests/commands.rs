@@ -339,3 +339,14 @@ async fn help_says_all_there_is() {
         insta::assert_snapshot!(name, ended.stdout);
     }
 }
+
+#[tokio::test]
+async fn every_program_says_its_version() {
+    for name in ["closing-bell", "hubspot-simulator"] {
+        let mut program = command(name);
+        program.arg("--version");
+        let ended = run(program, b"").await;
+        let said = format!("{name} {}", env!("CARGO_PKG_VERSION"));
+        assert!(ended.code == Some(0) && ended.stdout.starts_with(&said), "{ended:?}");
+    }
+}

@@ -190,6 +190,9 @@ async fn hubspot_is_answered_while_it_listens_even_if_aws_is_silent() {
     let request = client.post(&url).header(TIMESTAMP_HEADER, &timestamp).header(SIGNATURE_V3_HEADER, signature);
     assert_eq!(request.body("[]").send().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(began.elapsed() < std::time::Duration::from_secs(4), "HubSpot hangs up after 5 s: {:?}", began.elapsed());
+    let log = std::fs::read_to_string(folder.path().join("lambda.log")).unwrap();
+    let started = format!(r#"{{"level":"INFO","message":"the door is open","version":"{}"#, env!("CARGO_PKG_VERSION"));
+    assert!(log.lines().any(|line| line.starts_with(&started)), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
