@@ -350,3 +350,18 @@ async fn every_program_says_its_version() {
         assert!(ended.code == Some(0) && ended.stdout.starts_with(&said), "{ended:?}");
     }
 }
+
+#[tokio::test]
+async fn the_example_of_a_configuration_lacks_nothing_but_the_secrets() {
+    let example = include_str!("../../infra/closing-bell.env.example");
+    let mut bell = command("closing-bell");
+    let lines = example.lines().filter(|line| !line.starts_with('#'));
+    bell.arg("local").envs(lines.map(|line| line.split_once('=').expect("a line is a variable")));
+    let ended = run(bell, b"").await;
+    insta::assert_snapshot!(ended.stderr, @"
+    closing-bell: the configuration has 2 problems:
+      HUBSPOT_CLIENT_SECRETS: not set; the app's client secret
+      HUBSPOT_ACCESS_TOKEN: not set; the token that reads the CRM
+    ");
+    assert_eq!(ended.code, Some(2));
+}
