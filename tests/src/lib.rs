@@ -6,6 +6,8 @@ mod figures;
 mod local;
 mod mail;
 mod mysql;
+mod smtp_server;
+mod sqs;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -19,6 +21,16 @@ pub use self::figures::{Figures, Sums};
 pub use self::local::{Local, now_ms, secret, signal, status};
 pub use self::mail::{Mail, Row, Section, mails_in};
 pub use self::mysql::{mysql_database, mysql_database_on, mysql_server};
+pub use self::smtp_server::{SmtpServer, Taken};
+pub use self::sqs::{Queues, aws_variables};
+
+/// The Python that has the packages of tests/services.
+///
+/// # Panics
+/// If nobody has prepared it.
+pub fn python() -> std::ffi::OsString {
+    std::env::var_os("CLOSING_BELL_TEST_PYTHON").expect("run `cargo xtask test`")
+}
 
 /// The path of one of our programs, beside the tests' own.
 ///

@@ -68,7 +68,12 @@ fn upper(known: &String, variable: &'static str, text: &str) -> Result<String, S
 }
 
 fn renewed(manager: SecretsManager, texts: &[&str]) -> Renewed<String> {
-    let part = |text: &&str| Part { variable: "SMTP_URL", arn: ARN.to_owned(), text: SecretString::from(*text), is_needed: true };
+    let part = |text: &&str| Part {
+        variable: "SMTP_URL",
+        arn: ARN.to_owned(),
+        text: SecretString::from(*text),
+        is_needed: true,
+    };
     Renewed::from_parts("FIRST".to_owned(), manager, texts.iter().map(part).collect(), upper)
 }
 
@@ -144,7 +149,12 @@ async fn only_a_reading_makes_a_value_young_again() {
 async fn the_endpoint_takes_a_new_secret_and_a_stranger_does_not_make_it_ask_again() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (fake, manager) = Fake::start(&[secret("after")]).await;
-    let part = Part { variable: "HUBSPOT_CLIENT_SECRETS", arn: ARN.to_owned(), text: SecretString::from("before"), is_needed: true };
+    let part = Part {
+        variable: "HUBSPOT_CLIENT_SECRETS",
+        arn: ARN.to_owned(),
+        text: SecretString::from("before"),
+        is_needed: true,
+    };
     let keys = Keys::new(Secret::list("before").unwrap()).unwrap();
     let keys = Renewed::from_parts(keys, manager, vec![part], |keys, _, text| {
         Ok(keys.rotated(Secret::list(text).unwrap()).unwrap())

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use end_to_end::failing_cases;
 
 use crate::gateway::{Api, Gateway};
-use crate::sqs::{self, Queues};
+use end_to_end::{Queues, aws_variables};
 
 const SECRET: &str = "secret-of-the-app";
 
 async fn failing(api: Api) -> BTreeSet<String> {
     let (queues, folder) = (Queues::create().await, tempfile::tempdir().unwrap());
-    let mut variables = sqs::variables();
+    let mut variables = aws_variables();
     variables.extend([("QUEUE_URL", queues.url), ("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned())]);
     let gateway = Gateway::start(api, true, &folder.path().join("lambda.log"), &variables).await;
     failing_cases(&gateway.url(), SECRET).await

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::python;
-use crate::smtp_server::SmtpServer;
-use crate::sqs::{self, Queues};
+use end_to_end::SmtpServer;
+use end_to_end::python;
+use end_to_end::{Queues, aws_variables};
 
 /// The server of tests/services that answers like a door. It ends with this value.
 struct Door {
@@ -60,7 +60,7 @@ async fn databases() -> [String; 2] {
 async fn doctor(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     let settings = Settings::default();
     let mut doctor = command("closing-bell");
-    doctor.arg("doctor").args(arguments).current_dir(folder).envs(sqs::variables()).env("TMPDIR", folder);
+    doctor.arg("doctor").args(arguments).current_dir(folder).envs(aws_variables()).env("TMPDIR", folder);
     doctor.envs([
         ("HUBSPOT_CLIENT_SECRETS", settings.client_secret.as_str()),
         ("HUBSPOT_ACCESS_TOKEN", &settings.access_token),

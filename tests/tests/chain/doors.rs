@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::gateway::{Api, Gateway};
 use crate::harness::until;
 use crate::now;
-use crate::sqs::{self, Queues};
+use end_to_end::{Queues, aws_variables};
 
 const SECRET: &str = "secret-of-both-doors";
 /// What HubSpot calls, whichever door answers.
@@ -171,7 +171,7 @@ async fn status(client: &Client, url: &str, row: &Row) -> u16 {
 
 async fn both_doors_do_the_same(api: Api) {
     let (queues, folder) = (Queues::create().await, tempfile::tempdir().unwrap());
-    let mut variables = sqs::variables();
+    let mut variables = aws_variables();
     variables.extend([("QUEUE_URL", queues.url.clone()), ("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned())]);
     variables.push(("WEBHOOK_URLS", CALLED.to_owned()));
     let gateway = Gateway::start(api, false, &folder.path().join("lambda.log"), &variables).await;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 
 use crate::harness::{start, until};
-use crate::smtp_server::SmtpServer;
+use end_to_end::SmtpServer;
 
 /// Well inside of the 30 seconds after which ECS kills a container that sets nothing else.
 const SOON: Duration = Duration::from_secs(10);

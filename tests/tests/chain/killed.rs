@@ -5,7 +5,7 @@ use report_worker::store::MailState;
 
 use crate::crash::{Local, Round, play};
 use crate::harness::until;
-use crate::smtp_server::SmtpServer;
+use end_to_end::SmtpServer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_survives_three_kills() {

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::gateway::{Api, DOMAIN, Gateway, PATH};
 use crate::now;
-use crate::smtp_server::{SmtpServer, Taken};
-use crate::sqs::{self, Queues};
+use end_to_end::{Queues, aws_variables};
+use end_to_end::{SmtpServer, Taken};
 
 const SECRET: &str = "secret-of-the-app";
 
@@ -38,7 +38,7 @@ impl Chain {
         let simulator = Simulator::start(settings).await.unwrap();
         story::before_the_day(simulator.account());
         let (queues, folder) = (Queues::create().await, tempfile::tempdir().unwrap());
-        let mut variables = sqs::variables();
+        let mut variables = aws_variables();
         variables.extend([("QUEUE_URL", queues.url.clone()), ("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned())]);
         let database = database.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("books.sqlite").display()));
         let gateway = Gateway::start(Api::Rest, told_its_url, &folder.path().join("lambda.log"), &variables).await;
@@ -55,7 +55,7 @@ impl Chain {
         let mut worker = command("closing-bell");
         worker
             .args(["worker", "--once", "--json"])
-            .envs(sqs::variables())
+            .envs(aws_variables())
             .env("QUEUE_URL", &self.queues.url)
             .env("DEAD_LETTER_QUEUE_URL", &self.queues.dead_letter_url)
             .env("DATABASE_URL", &self.database)
@@ -178,7 +178,7 @@ async fn hubspot_is_answered_while_it_listens_even_if_aws_is_silent() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let mut variables = sqs::variables();
+    let mut variables = aws_variables();
     variables.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
     variables.extend([("AWS_ENDPOINT_URL", endpoint.clone()), ("QUEUE_URL", format!("{endpoint}/queue"))]);
     variables.push(("HUBSPOT_CLIENT_SECRETS", SECRET.to_owned()));

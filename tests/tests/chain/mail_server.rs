@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::until;
 use crate::now;
-use crate::smtp_server::SmtpServer;
+use end_to_end::SmtpServer;
 
 const ANNA: &str = "anna@example.com";
 const BEN: &str = "ben@example.com";

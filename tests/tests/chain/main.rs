@@ -16,15 +16,8 @@ mod mail_server;
 mod operator;
 mod second_opinion;
 mod secrets;
-mod smtp_server;
-mod sqs;
 
 /// The machine's time.
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(hubspot_simulator::Clock::System.now_ms()).unwrap()
-}
-
-/// The Python that has the packages of tests/services.
-fn python() -> std::ffi::OsString {
-    std::env::var_os("CLOSING_BELL_TEST_PYTHON").expect("run `cargo xtask test`")
 }

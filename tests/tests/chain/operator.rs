@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::harness::until;
-use crate::sqs::{self, Queues};
+use end_to_end::{Queues, aws_variables};
 
 /// Runs `closing-bell` on these queues.
 async fn bell(arguments: &[&str], queue_url: &str, dead_letter_url: &str, folder: &Path) -> Ended {
     let mut bell = command("closing-bell");
-    bell.args(arguments).current_dir(folder).envs(sqs::variables()).env("TMPDIR", folder);
+    bell.args(arguments).current_dir(folder).envs(aws_variables()).env("TMPDIR", folder);
     bell.env("QUEUE_URL", queue_url).env("DEAD_LETTER_QUEUE_URL", dead_letter_url);
     bell.env("DATABASE_URL", "sqlite:books.sqlite");
     run(bell, b"").await
@@ -122,7 +122,7 @@ async fn a_letter_is_copied_before_it_is_deleted() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, sqs).into_future());
     let mut redrive = command("closing-bell");
-    redrive.args(["redrive", "--all", "--json"]).envs(sqs::variables()).env("AWS_ENDPOINT_URL", &url);
+    redrive.args(["redrive", "--all", "--json"]).envs(aws_variables()).env("AWS_ENDPOINT_URL", &url);
     redrive.env("QUEUE_URL", format!("{url}/1/queue")).env("DEAD_LETTER_QUEUE_URL", format!("{url}/1/dead"));
     let ended = run(redrive, b"").await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -139,7 +139,7 @@ async fn a_worker_writes_metrics_and_a_heartbeat_and_status_tells_of_it() {
     queues.send("no envelope").await;
     let (results, log) = (folder.path().join("stdout"), folder.path().join("stderr"));
     let mut worker = command("closing-bell");
-    worker.arg("worker").current_dir(folder.path()).envs(sqs::variables()).env("TMPDIR", folder.path());
+    worker.arg("worker").current_dir(folder.path()).envs(aws_variables()).env("TMPDIR", folder.path());
     worker.envs([
         ("QUEUE_URL", queues.url.as_str()),
         ("DEAD_LETTER_QUEUE_URL", &queues.dead_letter_url),

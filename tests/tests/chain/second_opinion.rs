@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{demo, python};
+use end_to_end::python;
+
+use crate::demo;
 
 #[tokio::test]
 async fn the_demo_s_mails_have_no_defects() {

@@ -18,8 +18,8 @@ use url::Url;
 
 use crate::harness::{start, until};
 use crate::now;
-use crate::smtp_server::{SmtpServer, Taken};
-use crate::sqs::{self, Queues};
+use end_to_end::{Queues, aws_variables};
+use end_to_end::{SmtpServer, Taken};
 
 const URL: &str = "https://bell.example.com/webhooks/hubspot";
 
@@ -48,7 +48,7 @@ fn win(simulator: &Simulator, name: &str) -> i64 {
 fn closing_bell(simulator: &Simulator, queues: &Queues) -> Command {
     let mut worker = command("closing-bell");
     worker
-        .envs(sqs::variables())
+        .envs(aws_variables())
         .envs([("QUEUE_URL", &queues.url), ("DEAD_LETTER_QUEUE_URL", &queues.dead_letter_url)])
         .env("HUBSPOT_API_URL", simulator.api_url())
         .envs([("MAIL_FROM", "bell@example.com"), ("MAIL_TO", "finance@example.com")])

@@ -10,12 +10,6 @@ mod kills;
 #[path = "../workers/scene.rs"]
 #[expect(dead_code, reason = "stalls and outages are played in the short tests only")]
 mod scene;
-#[path = "../chain/smtp_server.rs"]
-#[expect(dead_code, reason = "the mail server behaves here")]
-mod smtp_server;
-#[path = "../chain/sqs.rs"]
-#[expect(dead_code, reason = "dead letters are tested in the chain")]
-mod sqs;
 #[path = "../workers/sqs_proxy.rs"]
 #[expect(dead_code, reason = "failed deletes are played in the short tests only")]
 mod sqs_proxy;
@@ -26,11 +20,6 @@ use crash::{Round, play};
 
 const RECORDS: usize = 250;
 const KILLS: usize = 12;
-
-/// The Python that has the packages of tests/services.
-fn python() -> std::ffi::OsString {
-    std::env::var_os("CLOSING_BELL_TEST_PYTHON").expect("run `cargo xtask soak`")
-}
 
 /// What was asked for on the command line, or ten rounds.
 fn seeds() -> Range<u64> {

@@ -9,20 +9,9 @@ mod kills;
 mod mariadb;
 mod restart;
 mod scene;
-#[path = "../chain/smtp_server.rs"]
-#[expect(dead_code, reason = "what a mail says is read from its file here")]
-mod smtp_server;
-#[path = "../chain/sqs.rs"]
-#[expect(dead_code, reason = "dead letters are tested in the chain")]
-mod sqs;
 mod sqs_proxy;
 mod stalls;
 mod unkind;
-
-/// The Python that has the packages of tests/services.
-fn python() -> std::ffi::OsString {
-    std::env::var_os("CLOSING_BELL_TEST_PYTHON").expect("run `cargo xtask test`")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_survives_whatever_ends_its_workers() {

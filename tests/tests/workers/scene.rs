@@ -23,9 +23,9 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::harness::{start, until};
-use crate::smtp_server::SmtpServer;
-use crate::sqs::{self, Queues};
 use crate::sqs_proxy::SqsProxy;
+use end_to_end::SmtpServer;
+use end_to_end::{Queues, aws_variables};
 
 /// The answers of these must be the same as in the books of the undisturbed worker. Numbers of rows and moments of looking
 /// are left out, since they tell of the way and not of the result.
@@ -156,7 +156,7 @@ impl Scene {
         worker
             .arg("worker")
             .current_dir(self.folder.path())
-            .envs(sqs::variables())
+            .envs(aws_variables())
             .env("AWS_ENDPOINT_URL", endpoint)
             .envs([("QUEUE_URL", &desk.queues.url), ("DEAD_LETTER_QUEUE_URL", &desk.queues.dead_letter_url)])
             .env("DATABASE_URL", &desk.database)

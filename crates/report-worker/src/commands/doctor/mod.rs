@@ -241,17 +241,28 @@ mod tests {
 
     #[test]
     fn each_problem_of_the_configuration_is_a_line() {
-        let problem = |variable, what: &str| Problem { variable, what: what.to_owned() };
-        let problems =
-            [problem("MAIL_FROM", "not set; the sender's address"), problem("POLL_INTERVAL", "not a duration")];
+        let problem = |variable, what: &str| Problem { variable, what: what.to_owned(), is_transient: false };
+        let problems = [
+            problem("MAIL_FROM", "not set; the sender's address"),
+            problem("POLL_INTERVAL", "not a duration"),
+            problem("SMTP_URL_ARN", "AWS Secrets Manager has no value for arn:x"),
+            Problem {
+                is_transient: true,
+                ..problem("DATABASE_URL_ARN", "AWS Secrets Manager cannot be asked for arn:y")
+            },
+        ];
         let checks = configuration(Role::Worker, &problems);
         insta::assert_snapshot!(words(&checks), @"
         configuration   wrong        MAIL_FROM is not set
                         └ fix        Set MAIL_FROM for `worker`: the sender's address
         configuration   wrong        POLL_INTERVAL: not a duration
                         └ fix        Correct POLL_INTERVAL for `worker`
+        configuration   wrong        SMTP_URL_ARN: AWS Secrets Manager has no value for arn:x
+                        └ fix        Paste the value into this secret in AWS Secrets Manager, or correct SMTP_URL_ARN
+        configuration   wrong        DATABASE_URL_ARN: AWS Secrets Manager cannot be asked for arn:y
+                        └ fix        Let this machine reach AWS Secrets Manager, then run doctor again
 
-        2 checks: 2 wrong
+        4 checks: 4 wrong
         ");
         assert_eq!(configuration(Role::Local, &[])[0].told, "`local` would start with it");
     }
@@ -260,7 +271,7 @@ mod tests {
     fn the_exit_code_is_that_of_the_worst() {
         let [well, warned, wrong] =
             [Check::ok("a", "b"), Check::warning("a", "b", "c"), Check::wrong("a", "b", "c")].map(|check| [check]);
-        let problem = [Problem { variable: "MAIL_TO", what: String::new() }];
+        let problem = [Problem { variable: "MAIL_TO", what: String::new(), is_transient: false }];
         let code = |problems: &[Problem], checks: &[Check]| format!("{:?}", exit_code(problems, checks));
         let expected = |code: u8| format!("{:?}", ExitCode::from(code));
         assert_eq!(

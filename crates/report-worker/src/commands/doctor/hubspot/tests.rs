@@ -188,7 +188,7 @@ async fn settings_that_no_request_can_be_made_with_are_told() {
     let config = |url: &str, version: &str, token: &str| CrmConfig {
         api_url: url.parse().unwrap(),
         api_version: version.to_owned(),
-        access_token: token.to_owned().into(),
+        access_token: secrecy::SecretString::from(token).into(),
     };
     let mut told = Vec::new();
     for config in [

@@ -1,4 +1,5 @@
 //! The real SMTP server of tests/services, which can be asked to misbehave.
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -9,10 +10,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::python;
+use super::python;
 
 /// A running server. It ends with this value.
-pub(crate) struct SmtpServer {
+pub struct SmtpServer {
     _process: Child,
     stdin: ChildStdin,
     folder: TempDir,
@@ -22,13 +23,19 @@ pub(crate) struct SmtpServer {
 
 /// A mail that the server took.
 #[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) recipients: Vec<String>,
-    pub(crate) bytes: Vec<u8>,
+pub struct Taken {
+    /// Whom it was handed over for.
+    pub recipients: Vec<String>,
+    /// It, as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl SmtpServer {
-    pub(crate) async fn start(options: &[&str]) -> Self {
+    /// Starts it; the options are those of `smtp_server.py`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("services/smtp_server.py");
         let mut process = Command::new(python())
@@ -49,28 +56,28 @@ impl SmtpServer {
     }
 
     /// `SMTP_URL` for it; `before` is what stands before the host.
-    pub(crate) fn url(&self, before: &str) -> String {
+    pub fn url(&self, before: &str) -> String {
         let ca_file = self.ca_file.as_ref().map_or(String::new(), |file| format!("?ca_file={file}"));
         format!("{before}127.0.0.1:{}{ca_file}", self.port)
     }
 
     /// Lets a slow server answer, now and from now on.
-    pub(crate) async fn release(&mut self) {
+    pub async fn release(&mut self) {
         self.stdin.write_all(b"\n").await.unwrap();
     }
 
     /// Wants these credentials from now on.
-    pub(crate) async fn wants(&mut self, credentials: &str) {
+    pub async fn wants(&mut self, credentials: &str) {
         self.stdin.write_all(format!("auth {credentials}\n").as_bytes()).await.unwrap();
     }
 
     /// Where its mails lie.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
     /// The mails that it took, in the order of their coming.
-    pub(crate) fn taken(&self) -> Vec<Taken> {
+    pub fn taken(&self) -> Vec<Taken> {
         let read = |number: usize, kind: &str| std::fs::read(self.folder.path().join(format!("{number}.{kind}"))).ok();
         let people = |number| serde_json::from_slice::<Value>(&read(number, "json")?).ok();
         (1..)
@@ -84,15 +91,27 @@ impl SmtpServer {
 }
 
 impl Taken {
-    pub(crate) fn parsed(&self) -> Message<'_> {
+    /// Its parts.
+    ///
+    /// # Panics
+    /// If it is no mail.
+    pub fn parsed(&self) -> Message<'_> {
         MessageParser::default().parse(&self.bytes).expect("a mail")
     }
 
-    pub(crate) fn message_id(&self) -> String {
+    /// Its Message-ID.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn message_id(&self) -> String {
         self.parsed().message_id().expect("every mail has one").to_owned()
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// Its text part.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn text(&self) -> String {
         self.parsed().body_text(0).expect("every mail has a text part").into_owned()
     }
 }

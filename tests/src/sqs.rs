@@ -1,25 +1,29 @@
 //! Queues and secrets of a test's own in the AWS that `cargo xtask test` starts, and a client that knows nothing of ours.
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 use reqwest::Client;
 use serde_json::{Value, json};
 
 /// A queue and its dead letters, and the way to the rest of AWS.
 #[derive(Clone)]
-pub(crate) struct Queues {
+pub struct Queues {
     client: Client,
-    pub(crate) url: String,
-    pub(crate) dead_letter_url: String,
+    /// The queue.
+    pub url: String,
+    /// Its dead letters.
+    pub dead_letter_url: String,
 }
 
 /// What a program needs in its environment to reach the API.
-pub(crate) fn variables() -> Vec<(&'static str, String)> {
+pub fn aws_variables() -> Vec<(&'static str, String)> {
     ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
         .map(|name| (name, std::env::var(name).expect("run `cargo xtask test`")))
         .into()
 }
 
 impl Queues {
-    pub(crate) async fn create() -> Self {
+    /// Makes both.
+    pub async fn create() -> Self {
         // A client wants one, though it speaks no TLS; another part of the test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
@@ -39,14 +43,14 @@ impl Queues {
     }
 
     /// Puts a text into AWS Secrets Manager; answers with its ARN.
-    pub(crate) async fn create_secret(&self, text: &str) -> String {
+    pub async fn create_secret(&self, text: &str) -> String {
         let secret = json!({ "Name": format!("chain-{:016x}", fastrand::u64(..)), "SecretString": text });
         let answer = self.call_aws("secretsmanager.CreateSecret", "application/x-amz-json-1.1", secret).await;
         answer["ARN"].as_str().unwrap().to_owned()
     }
 
     /// Gives a secret another text.
-    pub(crate) async fn change_secret(&self, arn: &str, text: &str) {
+    pub async fn change_secret(&self, arn: &str, text: &str) {
         let value = json!({ "SecretId": arn, "SecretString": text });
         self.call_aws("secretsmanager.PutSecretValue", "application/x-amz-json-1.1", value).await;
     }
@@ -66,12 +70,13 @@ impl Queues {
         if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
     }
 
-    pub(crate) async fn send(&self, body: &str) {
+    /// Puts a message into the queue.
+    pub async fn send(&self, body: &str) {
         self.call("SendMessage", json!({ "QueueUrl": self.url, "MessageBody": body })).await;
     }
 
     /// Puts a dead letter there; without a cause it is like one that SQS has moved by itself.
-    pub(crate) async fn send_dead(&self, body: &str, cause: Option<&str>) {
+    pub async fn send_dead(&self, body: &str, cause: Option<&str>) {
         let cause = cause.map(|cause| json!({ "cause": { "DataType": "String", "StringValue": cause } }));
         let message = json!({
             "QueueUrl": self.dead_letter_url, "MessageBody": body, "MessageAttributes": cause.unwrap_or_else(|| json!({})),
@@ -80,7 +85,7 @@ impl Queues {
     }
 
     /// Receives until there are so many bodies.
-    pub(crate) async fn take_all(&self, count: usize) -> Vec<String> {
+    pub async fn take_all(&self, count: usize) -> Vec<String> {
         let mut bodies = Vec::new();
         while bodies.len() < count {
             let asked = json!({ "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 5 });
@@ -93,7 +98,7 @@ impl Queues {
     }
 
     /// How many messages the queue and the dead letters hold, visible or not.
-    pub(crate) async fn count(&self) -> (u64, u64) {
+    pub async fn count(&self) -> (u64, u64) {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let mut counts = Vec::new();
         for url in [&self.url, &self.dead_letter_url] {
@@ -106,7 +111,7 @@ impl Queues {
     }
 
     /// Body and cause of the dead letters, in no order.
-    pub(crate) async fn dead_letters(&self) -> Vec<(String, String)> {
+    pub async fn dead_letters(&self) -> Vec<(String, String)> {
         let asked = json!({
             "QueueUrl": self.dead_letter_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
             "MessageAttributeNames": ["All"],
