@@ -6,6 +6,7 @@
 
 mod bench;
 mod checks;
+mod cost;
 mod machine;
 mod mariadb;
 mod package;
@@ -36,6 +37,8 @@ Usage: cargo xtask <TASK>
                              measure the worker with backlogs of 100,000 and 1,000,000 events beside an SQS consumer in
                              Node: CPU, memory, size of the books, use of HubSpot's limits; --quick does a fifth
   check                      formatting, lints, docs, the rules of the house, template.yaml, and what may be built from
+  cost [--events-per-month N] [--set PARAMETER=VALUE]…
+                             what the stack of template.yaml costs a month, line by line, with 10,000 events or N
   package [--arm64] [zip|image|image-files]
                              build what ships, for x86_64 or on an arm64 machine for that, each with the list of its
                              parts, and hold the sizes against the budgets: the Lambda's zip, and the worker's image if
@@ -52,6 +55,7 @@ enum Task {
     Soak(soak::Search),
     Bench(bench::Bench),
     Check,
+    Cost(cost::Question),
     Package(package::Artefact),
 }
 
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Task::Soak(search) => soak::run(&search),
         Task::Bench(bench) => bench::run(&bench),
         Task::Check => checks::run(),
+        Task::Cost(question) => cost::run(&question),
         Task::Package(artefact) => package::run(artefact),
     };
     match outcome {
@@ -95,6 +100,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             None => Ok(Task::Check),
             Some(argument) => Err(format!("`check` takes no arguments, and `{argument}` is one")),
         },
+        "cost" => parse_cost(rest).map(Task::Cost),
         "package" => parse_package(rest).map(Task::Package),
         _ => Err(format!("there is no task `{task}`")),
     }
@@ -137,6 +143,31 @@ fn parse_package(arguments: &[String]) -> Result<package::Artefact, String> {
         ["image-files"] if arguments.len() == 1 => Ok(package::Artefact::ImageFiles),
         _ => Err(format!("`package` takes `--arm64`, then what to build or nothing, not `{}`", words.join(" "))),
     }
+}
+
+fn parse_cost(arguments: &[String]) -> Result<cost::Question, String> {
+    let mut question = cost::Question { events_per_month: cost::USUAL_EVENTS, parameters: Vec::new() };
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let value = rest.next();
+        match option.as_str() {
+            "--events-per-month" => {
+                let number = value.and_then(|text| text.parse().ok());
+                question.events_per_month =
+                    number.ok_or_else(|| format!("`{option}` needs a whole number after it"))?;
+            }
+            "--set" => question.parameters.push(parameter(value)?),
+            _ => return Err(format!("`cost` has no option `{option}`")),
+        }
+    }
+    Ok(question)
+}
+
+/// `PARAMETER=VALUE`, of the template.
+fn parameter(text: Option<&String>) -> Result<(String, String), String> {
+    let pair = text.and_then(|text| text.split_once('=')).filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or("`--set` needs a PARAMETER=VALUE after it")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn parse_bench(arguments: &[String]) -> Result<bench::Bench, String> {
@@ -185,6 +216,10 @@ mod tests {
         assert_eq!(parsed("bench worker --quick"), bench(bench::What::Worker, true, false));
         assert_eq!(parsed("bench door --json --quick"), bench(bench::What::Door, true, true));
         assert_eq!(parsed("check"), Ok(Task::Check));
+        let cost = |events_per_month, parameters| Ok(Task::Cost(cost::Question { events_per_month, parameters }));
+        assert_eq!(parsed("cost"), cost(10_000, vec![]));
+        let workers = ("Workers".to_owned(), "2".to_owned());
+        assert_eq!(parsed("cost --set Workers=2 --events-per-month 7"), cost(7, vec![workers]));
         let package = |artefact| Ok(Task::Package(artefact));
         assert_eq!(parsed("package"), package(Artefact::All(Architecture::X86_64)));
         assert_eq!(parsed("package zip"), package(Artefact::Zip(Architecture::X86_64)));
@@ -210,6 +245,9 @@ mod tests {
             ),
             ("soak --rounds", "`--rounds` needs a whole number after it"),
             ("soak --seed -1", "`--seed` needs a whole number after it"),
+            ("cost --events-per-month many", "`--events-per-month` needs a whole number after it"),
+            ("cost --set Workers", "`--set` needs a PARAMETER=VALUE after it"),
+            ("cost 7", "`cost` has no option `7`"),
             ("soak 40", "`soak` has no option `40`"),
         ] {
             assert_eq!(parsed(line), Err(problem.to_owned()), "cargo xtask {line}");
