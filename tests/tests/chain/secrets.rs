@@ -183,7 +183,9 @@ async fn all_that_is_wrong_with_secrets_is_told_at_once_and_none_of_them_with_it
     let Ended { code, stderr, .. } = ended(closing_bell(&simulator, &queues), &["worker"], &variables).await;
     assert_eq!(code, Some(2), "{stderr}");
     for problem in [
-        &*format!("HUBSPOT_CLIENT_SECRETS_ARN: AWS Secrets Manager refuses {missing}: ResourceNotFoundException"),
+        &*format!(
+            "HUBSPOT_CLIENT_SECRETS_ARN: AWS Secrets Manager has no value for {missing}; paste it there, or correct the ARN"
+        ),
         "HUBSPOT_ACCESS_TOKEN: HUBSPOT_ACCESS_TOKEN_ARN is set too; keep one of them",
         "DATABASE_URL_ARN: its JSON lacks host, username, dbname; a database secret of RDS has them",
         "SMTP_URL: not set; smtps://user:password@host:465, smtp://host:587 or file:folder (or SMTP_URL_ARN: where AWS \
