@@ -87,7 +87,7 @@ fn told(result: &Reconciled, found: &[(RecordKey, String)]) -> String {
         (0, _) => format!("{listed} records compared with HubSpot as of {began_at}: the books agree"),
         (_, true) => format!(
             "{listed} records compared with HubSpot as of {began_at}: {found} differed and are read again, with the \
-             worker's next delivery or within the hour"
+             worker's next delivery, at its next start or within six hours"
         ),
         (_, false) => format!(
             "{listed} records compared with HubSpot as of {began_at}: {found} differ; `reconcile --repair` has them read again"

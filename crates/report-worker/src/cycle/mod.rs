@@ -65,9 +65,9 @@ struct Rest {
     next_at: Option<Timestamp>,
 }
 
-/// The books are asked this often whether anything is due in them, since other processes write there too: one that was
-/// killed may have left its work.
-const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
+/// The books are asked this often whether anything is due in them, since other processes write there too. Whoever replaces a
+/// killed worker asks at its start, so this may be rare: each time wakes a database that sleeps, for minutes.
+const LONGEST_REST: SignedDuration = SignedDuration::from_hours(6);
 
 /// How long a cycle reads records at a stretch, unless a test wants it otherwise. A mail waits no longer for them, and
 /// HubSpot's limit hardly notices the pause.
