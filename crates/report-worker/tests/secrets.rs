@@ -185,6 +185,7 @@ async fn what_secrets_manager_says_is_told_apart() {
         (StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError"),
         (StatusCode::BAD_REQUEST, "ThrottlingException"),
         (StatusCode::BAD_GATEWAY, ""),
+        (StatusCode::BAD_REQUEST, "AccessDeniedException"),
         (StatusCode::BAD_REQUEST, "ResourceNotFoundException"),
         secret("  text\n"),
     ];
@@ -196,6 +197,21 @@ async fn what_secrets_manager_says_is_told_apart() {
     }
     let error = manager.read(ARN).await.unwrap_err();
     assert!(!error.is_transient());
-    assert_eq!(error.to_string(), format!("AWS Secrets Manager refuses {ARN}: ResourceNotFoundException"));
+    assert_eq!(error.to_string(), format!("AWS Secrets Manager refuses {ARN}: AccessDeniedException"));
+    let error = manager.read(ARN).await.unwrap_err();
+    assert!(!error.is_transient());
+    let told = "; paste it there, or correct the ARN";
+    assert_eq!(error.to_string(), format!("AWS Secrets Manager has no value for {ARN}{told}"));
     assert_eq!(manager.read(ARN).await.unwrap().expose_secret(), "text");
+}
+
+#[tokio::test]
+async fn what_is_not_needed_may_have_no_value() {
+    let none = (StatusCode::BAD_REQUEST, "ResourceNotFoundException");
+    let (_, manager) = Fake::start(&[none, none, none]).await;
+    assert!(Part::read(&manager, "SMTP_URL", ARN.to_owned(), true).await.is_err());
+    let part = Part::read(&manager, "SMTP_URL", ARN.to_owned(), false).await.unwrap();
+    assert_eq!(part.text.expose_secret(), "");
+    let renewed = Renewed::from_parts("nothing".to_owned(), manager, vec![part], upper);
+    assert!(matches!(renewed.renew(&renewed.now()).await, Renewal::Same), "it still has none, and that is known");
 }

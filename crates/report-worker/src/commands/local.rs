@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use super::watch::Watch;
-use super::work;
+use super::work::{self, Ending};
 use crate::config::{Environment, LocalConfig, QueueConfig};
 use crate::endpoint::{self, Endpoint};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
@@ -15,13 +15,14 @@ use crate::store::Store;
 
 /// Listens and works until Ctrl-C or SIGTERM.
 pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> anyhow::Result<ExitCode> {
-    let config = LocalConfig::read(environment).await?;
+    let ending = Ending::listen()?;
+    let config = ending.or(LocalConfig::read(environment)).await?;
     // The port and the books first: whoever has them is at work on the same files, and nothing of his may be taken up.
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there? (LISTEN)", config.listen))?;
     let database = config.work.database.now();
-    let store = work::unless_stopped(Store::open_to_work(&database)).await?.with_login(&config.work.database);
+    let store = ending.or(Store::open_to_work(&database)).await?.with_login(&config.work.database);
     let queue = Embedded::open(&config.queue_file, EmbeddedSettings::default()).await?;
     let interrupted = queue.take_up_interrupted(clock()).await?;
     if interrupted > 0 {
@@ -36,11 +37,11 @@ pub(super) async fn run(environment: &Environment, clock: fn() -> Timestamp) -> 
     let endpoint = Endpoint { keys: config.work.keys.clone(), urls: config.urls, queue: queue.clone(), clock };
     let app = work::app(store, queue, config.work, clock()).await?;
     tracing::info!(listen = %listener.local_addr()?, path = "/webhooks/hubspot", "listening for HubSpot's webhooks");
-    let stop = work::stopped()?;
-    let serving =
-        tokio::spawn(axum::serve(listener, endpoint::router(endpoint)).with_graceful_shutdown(stop).into_future());
+    let stop = ending.clone();
+    let serving = axum::serve(listener, endpoint::router(endpoint));
+    let serving = tokio::spawn(serving.with_graceful_shutdown(async move { stop.asked().await }).into_future());
     let watch = Watch::local(heartbeat, interval, clock());
-    work::keep_working(&app, interval, clock, watch).await?;
+    work::keep_working(&app, interval, clock, watch, &ending).await;
     // Whoever is being answered gets the answer; a caller that never finishes is not waited for.
     serving.abort();
     tracing::info!("ended as asked; nothing was left half done");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::watch::Watch;
 use crate::config::{CrmConfig, WorkConfig};
@@ -49,36 +50,30 @@ pub(super) async fn keep_working(
     interval: Duration,
     clock: fn() -> Timestamp,
     mut watch: Watch,
-) -> anyhow::Result<()> {
-    let stop = stopped()?;
-    tokio::pin!(stop);
+    ending: &Ending,
+) {
     loop {
-        let (summary, ended) = to_its_end(app, cycle::run_when_due(app, clock()), &mut stop).await;
+        let (summary, ended) = to_its_end(app, cycle::run_when_due(app, clock()), ending).await;
         watch.cycle_finished(app, &summary, clock()).await;
         if ended {
             break;
         }
         tokio::select! {
             () = tokio::time::sleep(pause(&summary, interval, clock())) => {}
-            () = &mut stop => break,
+            () = ending.asked() => break,
         }
     }
     app.stop();
     cycle::finish(app, &mut Summary::default()).await;
     watch.end();
-    Ok(())
 }
 
 /// Runs a cycle; one that is asked to end does so within seconds. Tells what it did, and whether it was asked.
-pub(super) async fn to_its_end(
-    app: &App,
-    cycle: impl Future<Output = Summary>,
-    stop: &mut (impl Future<Output = ()> + Unpin),
-) -> (Summary, bool) {
+pub(super) async fn to_its_end(app: &App, cycle: impl Future<Output = Summary>, ending: &Ending) -> (Summary, bool) {
     tokio::pin!(cycle);
     tokio::select! {
         summary = &mut cycle => (summary, false),
-        () = stop => {
+        () = ending.asked() => {
             app.stop();
             (cycle.await, true)
         }
@@ -92,15 +87,38 @@ fn pause(summary: &Summary, interval: Duration, now: Timestamp) -> Duration {
     Duration::try_from(next.duration_since(now)).unwrap_or_default().clamp(SHORTEST_PAUSE.min(interval), interval)
 }
 
-/// Waits for `starting`, or until a signal ends the process. A database that sleeps may take a minute, and the first process
-/// of a container, which this one is there, does not end by a signal that it does not listen for.
-pub(super) async fn unless_stopped<T, E>(starting: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
-where
-    anyhow::Error: From<E>,
-{
-    tokio::select! {
-        outcome = starting => Ok(outcome?),
-        () = stopped()? => bail!("ended as asked, before the books were open; nothing was begun"),
+/// Whether the process was asked to end. It is listened for from the start: the first process of a container, which this one is
+/// there, does not end by a signal that it does not listen for, and one that comes between two who listen is heard by neither.
+#[derive(Clone)]
+pub(super) struct Ending(watch::Receiver<bool>);
+
+impl Ending {
+    /// Begins to listen.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let stopped = stopped()?;
+        let (asked, ending) = watch::channel(false);
+        tokio::spawn(async move {
+            stopped.await;
+            asked.send_replace(true);
+        });
+        Ok(Self(ending))
+    }
+
+    /// Resolves when the process is asked to end, or was.
+    pub(super) async fn asked(&self) {
+        // The sender goes only after it has said so, or with everything else.
+        let _ = self.0.clone().wait_for(|asked| *asked).await;
+    }
+
+    /// Waits for what has to be there before anything can begin: a database that sleeps may take a minute.
+    pub(super) async fn or<T, E>(&self, starting: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+    where
+        anyhow::Error: From<E>,
+    {
+        tokio::select! {
+            outcome = starting => Ok(outcome?),
+            () = self.asked() => bail!("ended as asked, before the books were open; nothing was begun"),
+        }
     }
 }
 
@@ -119,6 +137,19 @@ pub(super) fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_is_asked_to_end_hears_it_whenever_he_listens() {
+        let ending = Ending::listen().unwrap();
+        let other = ending.clone();
+        let this = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", "TERM", &this]).status().unwrap().success());
+        for ending in [&ending, &ending, &other] {
+            tokio::time::timeout(Duration::from_secs(60), ending.asked()).await.expect("it was asked before");
+        }
+        let nothing_begins = ending.or(std::future::pending::<anyhow::Result<()>>()).await.unwrap_err();
+        assert_eq!(nothing_begins.to_string(), "ended as asked, before the books were open; nothing was begun");
+    }
 
     #[test]
     fn the_pause_ends_when_something_is_due_and_trouble_waits_for_the_tick() {
