@@ -7,6 +7,7 @@
 mod bench;
 mod checks;
 mod cost;
+mod deploy;
 mod machine;
 mod mariadb;
 mod package;
@@ -39,6 +40,10 @@ Usage: cargo xtask <TASK>
   check                      formatting, lints, docs, the rules of the house, template.yaml, and what may be built from
   cost [--events-per-month N] [--set PARAMETER=VALUE]…
                              what the stack of template.yaml costs a month, line by line, with 10,000 events or N
+  deploy [--stack NAME] [--image IMAGE] [--set PARAMETER=VALUE]…
+                             make or update the stack in AWS: build door and image, push, `sam deploy`, look at it with
+                             `closing-bell doctor`, print the URL for HubSpot. The first time: --set OwnerEmail=…
+                             --set MailFrom=… --set MailTo=…
   package [--arm64] [zip|image|image-files]
                              build what ships, for x86_64 or on an arm64 machine for that, each with the list of its
                              parts, and hold the sizes against the budgets: the Lambda's zip, and the worker's image if
@@ -56,6 +61,7 @@ enum Task {
     Bench(bench::Bench),
     Check,
     Cost(cost::Question),
+    Deploy(deploy::Deployment),
     Package(package::Artefact),
 }
 
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
         Task::Bench(bench) => bench::run(&bench),
         Task::Check => checks::run(),
         Task::Cost(question) => cost::run(&question),
+        Task::Deploy(deployment) => deploy::run(&deployment),
         Task::Package(artefact) => package::run(artefact),
     };
     match outcome {
@@ -101,6 +108,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             Some(argument) => Err(format!("`check` takes no arguments, and `{argument}` is one")),
         },
         "cost" => parse_cost(rest).map(Task::Cost),
+        "deploy" => parse_deploy(rest).map(Task::Deploy),
         "package" => parse_package(rest).map(Task::Package),
         _ => Err(format!("there is no task `{task}`")),
     }
@@ -163,6 +171,23 @@ fn parse_cost(arguments: &[String]) -> Result<cost::Question, String> {
     Ok(question)
 }
 
+fn parse_deploy(arguments: &[String]) -> Result<deploy::Deployment, String> {
+    let stack = deploy::USUAL_STACK.to_owned();
+    let mut deployment = deploy::Deployment { stack, image: None, parameters: Vec::new() };
+    let mut rest = arguments.iter();
+    while let Some(option) = rest.next() {
+        let value = rest.next();
+        let given = || value.cloned().ok_or_else(|| format!("`{option}` needs a name after it"));
+        match option.as_str() {
+            "--stack" => deployment.stack = given()?,
+            "--image" => deployment.image = Some(given()?),
+            "--set" => deployment.parameters.push(parameter(value)?),
+            _ => return Err(format!("`deploy` has no option `{option}`")),
+        }
+    }
+    Ok(deployment)
+}
+
 /// `PARAMETER=VALUE`, of the template.
 fn parameter(text: Option<&String>) -> Result<(String, String), String> {
     let pair = text.and_then(|text| text.split_once('=')).filter(|(name, _)| !name.is_empty());
@@ -215,6 +240,14 @@ mod tests {
         assert_eq!(parsed("bench door"), bench(bench::What::Door, false, false));
         assert_eq!(parsed("bench worker --quick"), bench(bench::What::Worker, true, false));
         assert_eq!(parsed("bench door --json --quick"), bench(bench::What::Door, true, true));
+        let deploy = |stack: &str, image: Option<&str>, parameters| {
+            let (stack, image) = (stack.to_owned(), image.map(str::to_owned));
+            Ok(Task::Deploy(deploy::Deployment { stack, image, parameters }))
+        };
+        assert_eq!(parsed("deploy"), deploy("closing-bell", None, vec![]));
+        let owner = ("OwnerEmail".to_owned(), "a=b@example.com".to_owned());
+        let line = "deploy --stack bell --set OwnerEmail=a=b@example.com --image bell:7";
+        assert_eq!(parsed(line), deploy("bell", Some("bell:7"), vec![owner]));
         assert_eq!(parsed("check"), Ok(Task::Check));
         let cost = |events_per_month, parameters| Ok(Task::Cost(cost::Question { events_per_month, parameters }));
         assert_eq!(parsed("cost"), cost(10_000, vec![]));
@@ -248,6 +281,9 @@ mod tests {
             ("cost --events-per-month many", "`--events-per-month` needs a whole number after it"),
             ("cost --set Workers", "`--set` needs a PARAMETER=VALUE after it"),
             ("cost 7", "`cost` has no option `7`"),
+            ("deploy --image", "`--image` needs a name after it"),
+            ("deploy --set =x", "`--set` needs a PARAMETER=VALUE after it"),
+            ("deploy now", "`deploy` has no option `now`"),
             ("soak 40", "`soak` has no option `40`"),
         ] {
             assert_eq!(parsed(line), Err(problem.to_owned()), "cargo xtask {line}");

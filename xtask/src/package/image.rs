@@ -73,8 +73,8 @@ pub(super) fn has_engine(must: bool) -> Result<bool> {
     Ok(answers)
 }
 
-/// Has Docker make the image of the files, and weighs it.
-pub(super) fn pack(version: &str) -> Result<()> {
+/// Has Docker make the image of the files, and weighs it. Gives Docker's id for it, which is a digest of what is in it.
+pub(super) fn pack(version: &str) -> Result<String> {
     // A tag may not have a plus sign.
     let (versioned, latest) = (format!("{NAME}:{}", version.replace('+', "-")), format!("{NAME}:latest"));
     let mut build = Command::new("docker");
@@ -88,5 +88,5 @@ pub(super) fn pack(version: &str) -> Result<()> {
         bytes <= MAX_IMAGE_BYTES,
         "the image has {bytes} bytes and may have {MAX_IMAGE_BYTES}: look for what came in with `cargo tree -p report-worker --no-default-features -e features,no-dev`"
     );
-    Ok(())
+    output(Command::new("docker").args(["image", "inspect", "--format", "{{.Id}}", &versioned]))
 }

@@ -82,6 +82,14 @@ fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
     Ok(())
 }
 
+/// Builds the worker's image for this machine's kind, and gives Docker's id for it.
+pub(crate) fn worker_image() -> Result<String> {
+    image::has_engine(true)?;
+    let version = version()?;
+    image::files(&target_of(None)?, &version)?;
+    image::pack(&version)
+}
+
 /// Rust's name of the system that is built for; nothing in particular is this machine. With this machine's own linker, which
 /// links for its own kind.
 fn target_of(architecture: Option<Architecture>) -> Result<String> {
