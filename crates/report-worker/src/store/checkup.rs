@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, install_default_drivers};
-use sqlx::{ConnectOptions, Connection, Executor, query, query_as};
+use sqlx::{ConnectOptions, query, query_as};
 use tokio::time::timeout;
 
-use super::connect::{MYSQL_LAYOUT, MYSQL_SESSION, SQLITE_LAYOUT, SQLITE_SESSION, pool, sqlite_options};
+use super::connect::{MYSQL_LAYOUT, MYSQL_SESSION, SQLITE_LAYOUT, SQLITE_SESSION, knock, pool, sqlite_options};
 use super::{Books, Engine, Store, StoreError};
 
 /// How long it is waited for another transaction to end.
@@ -123,11 +123,4 @@ impl Store {
         let row: Option<(String, String)> = query_as(sqlx::AssertSqlSafe(question)).fetch_optional(self.pool()).await?;
         Ok(row.map(|(_, value)| value).filter(|value| !value.is_empty()))
     }
-}
-
-/// Opens a connection of its own first: a pool would knock again and again, and in the end know only that time was up.
-async fn knock(options: &AnyConnectOptions, session: &'static str) -> Result<(), sqlx::Error> {
-    let mut connection = options.connect().await?;
-    connection.execute(session).await?;
-    connection.close().await
 }

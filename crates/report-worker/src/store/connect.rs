@@ -73,7 +73,8 @@ impl Store {
             Books::Sqlite(file) => {
                 let failed = |source| StoreError::Open { file: file.clone(), source };
                 let options = sqlite_options(file, "rwc").map_err(failed)?;
-                let pool = pool(1, SQLITE_SESSION).connect_with(options).await.map_err(failed)?;
+                knock(&options, SQLITE_SESSION).await.map_err(failed)?;
+                let pool = pool(1, SQLITE_SESSION).connect_lazy_with(options);
                 layout(&SQLITE_LAYOUT).run(&pool).await?;
                 Ok(Self { engine: Engine::Sqlite, pool, _claim: None, login: None })
             }
@@ -167,6 +168,13 @@ pub(super) fn sqlite_options(file: &Path, mode: &str) -> Result<AnyConnectOption
     let path = Url::from_file_path(std::path::absolute(file)?).map_err(|()| unusable())?;
     let url = Url::parse(&format!("sqlite://{}?mode={mode}", path.path())).map_err(|_| unusable())?;
     AnyConnectOptions::from_url(&url)
+}
+
+/// Opens a connection of its own first: a pool would knock again and again, and in the end know only that time was up.
+pub(super) async fn knock(options: &AnyConnectOptions, session: &'static str) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    connection.execute(session).await?;
+    connection.close().await
 }
 
 pub(super) fn pool(connections: u32, session: &'static str) -> AnyPoolOptions {
