@@ -127,9 +127,11 @@ impl Deployment {
             }
         }
         if !missing.is_empty() {
+            let url = self.output(aws, "WebhookUrl")?;
             bail!(
-                "secrets are missing. Run these, paste each value and end it with Enter and Ctrl-D (or paste them in AWS's \
-                 console), then deploy again:{missing}\n"
+                "secrets are missing. HubSpot's app, made for the target URL\n\n  {url}\n\nby infra/hubspot-app/README.md, has \
+                 the first two in its Auth tab. Run these, paste each value and end it with Enter and Ctrl-D, then deploy \
+                 again:{missing}\n"
             );
         }
         Ok(())
