@@ -219,6 +219,10 @@ impl Scene {
         }
     }
 
+    pub(crate) async fn deliveries_in_the_books(&self) -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM deliveries").fetch_one(&self.desk.pool).await.unwrap()
+    }
+
     pub(crate) fn admitted(&self) -> Admitted {
         self.admitted.lock().unwrap().clone()
     }

@@ -30,6 +30,9 @@ struct Behaviour {
     drips: bool,
     /// So many entries of delete batches are answered as failed; SQS keeps their messages.
     deletes_to_fail: usize,
+    /// Deletes go nowhere and are never answered.
+    holds_deletes: bool,
+    deletes_held: u64,
     receives: u64,
     most_receives_of_a_message: u64,
 }
@@ -66,6 +69,16 @@ impl SqsProxy {
         self.state.lock().unwrap().deletes_to_fail
     }
 
+    /// From now on no delete arrives, and none is answered; or again as before.
+    pub(crate) fn hold_deletes(&self, hold: bool) {
+        self.state.lock().unwrap().holds_deletes = hold;
+    }
+
+    /// How many batches of deletes were held.
+    pub(crate) fn deletes_held(&self) -> u64 {
+        self.state.lock().unwrap().deletes_held
+    }
+
     /// How often a receive was called.
     pub(crate) fn receives(&self) -> u64 {
         self.state.lock().unwrap().receives
@@ -74,6 +87,12 @@ impl SqsProxy {
     /// The highest receive count that a message came with.
     pub(crate) fn most_receives_of_a_message(&self) -> u64 {
         self.state.lock().unwrap().most_receives_of_a_message
+    }
+
+    fn holds(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.deletes_held += u64::from(state.holds_deletes);
+        state.holds_deletes
     }
 
     /// Takes the entries that are to fail out of a delete batch.
@@ -112,6 +131,7 @@ async fn answer(State(proxy): State<SqsProxy>, headers: HeaderMap, body: Bytes) 
                 call["MaxNumberOfMessages"] = 3.into();
             }
         }
+        "DeleteMessageBatch" if proxy.holds() => return std::future::pending().await,
         "DeleteMessageBatch" => refused = proxy.refuse(&mut call),
         _ => {}
     }
