@@ -100,6 +100,7 @@ async fn app(config: LocalConfig, queue: Queue) -> App {
         zone: work.zone,
         quiet: work.quiet,
         reading_turn: cycle::READING_TURN,
+        taking_in_turn: cycle::TAKING_IN_TURN,
         deliveries_kept_for: work.deliveries_kept_for,
     };
     App::new(queue, Store::open(&work.database.now()).await.unwrap(), crm, work.mail.mailer, settings)

@@ -46,6 +46,28 @@ async fn a_mail_goes_out_before_the_backlog_is_read() {
 }
 
 #[tokio::test]
+async fn a_queue_that_is_never_empty_does_not_keep_the_reports_waiting() {
+    let mut world = World::open(|_| {}).await;
+    world.app.settings.taking_in_turn = Duration::ZERO;
+    world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+    world.cycle().await;
+    world.clock.advance(300_000);
+    for _ in 0..50 {
+        world.create(Kind::Deal, &[("amount", "1")]).await;
+    }
+    let summary = world.cycle().await;
+    assert!((1..50).contains(&summary.deliveries), "{summary:?}");
+    assert_eq!((summary.reports, summary.mails_sent), (1, 1));
+    assert!(summary.next_at.is_some_and(|next| next <= world.now()), "the next cycle begins at once");
+    let mut deliveries = summary.deliveries;
+    while deliveries < 50 {
+        let summary = world.cycle_when_due().await;
+        assert!(summary.deliveries > 0, "{deliveries} of 50");
+        deliveries += summary.deliveries;
+    }
+}
+
+#[tokio::test]
 async fn what_a_report_waits_for_is_read_first() {
     let mut world = World::open(|_| {}).await;
     let deal = world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;

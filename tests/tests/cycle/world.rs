@@ -76,6 +76,7 @@ impl World {
             zone: None,
             quiet: choice.quiet,
             reading_turn: cycle::READING_TURN,
+            taking_in_turn: cycle::TAKING_IN_TURN,
             deliveries_kept_for: Some(SignedDuration::from_hours(400 * 24)),
         };
         let mailer = choice.mailer.unwrap_or_else(|| Mailer::Memory(mails.clone()));

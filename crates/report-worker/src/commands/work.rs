@@ -38,6 +38,7 @@ pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Tim
         zone: config.zone,
         quiet: config.quiet,
         reading_turn: cycle::READING_TURN,
+        taking_in_turn: cycle::TAKING_IN_TURN,
         deliveries_kept_for: config.deliveries_kept_for,
     };
     Ok(App::new(queue, store, crm, config.mail.mailer, settings))

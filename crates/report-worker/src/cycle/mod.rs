@@ -73,6 +73,10 @@ const LONGEST_REST: SignedDuration = SignedDuration::from_hours(6);
 /// HubSpot's limit hardly notices the pause.
 pub const READING_TURN: Duration = Duration::from_secs(30);
 
+/// How long a cycle takes in at a stretch, unless a test wants it otherwise. In a busy account the queue is never empty: something
+/// comes while what came before is stored.
+pub const TAKING_IN_TURN: Duration = Duration::from_secs(30);
+
 /// What the cycle was told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -90,6 +94,8 @@ pub struct Settings {
     pub quiet: Duration,
     /// After how long reports and mails have their turn although more records are due: [`READING_TURN`].
     pub reading_turn: Duration,
+    /// How long a cycle takes in at a stretch; [`TAKING_IN_TURN`].
+    pub taking_in_turn: Duration,
     /// How long raw deliveries and the keys of events are kept; `None` means for ever.
     pub deliveries_kept_for: Option<SignedDuration>,
 }

@@ -1,6 +1,6 @@
 //! From queue messages to deliveries and events in the books.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hubspot_webhook::door::{Keys, Refusal};
 use hubspot_webhook::envelope::{Envelope, Unverified};
@@ -15,7 +15,7 @@ use crate::queue::{MAX_MESSAGES, Message, QueueError};
 use crate::secrets::Renewal;
 use crate::store::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, StoreError, TakenIn};
 
-/// The most messages in one cycle, so that an endless stream does not keep the reports waiting for ever.
+/// The most messages in one cycle. Like its time this is bounded, so that an endless stream does not keep the reports waiting.
 const MOST_IN_A_CYCLE: usize = 50_000;
 
 /// The most receives at once. What they hand out is stored in one transaction.
@@ -107,6 +107,7 @@ async fn drain_in_rounds(
         give_back(app, &received, now).await;
         return Err(error.into());
     }
+    let began = Instant::now();
     let mut round = hand.take(if received.is_empty() { look(app, now).await? } else { received });
     let mut taken = 0;
     while !round.is_empty() {
@@ -115,8 +116,9 @@ async fn drain_in_rounds(
             return Ok(());
         }
         taken += round.len();
+        let is_last = taken >= MOST_IN_A_CYCLE || began.elapsed() >= app.settings.taking_in_turn;
         let next = async {
-            if taken >= MOST_IN_A_CYCLE || app.stop.is_asked() {
+            if is_last || app.stop.is_asked() {
                 return Ok(Vec::new());
             }
             let received = app.stop.or(GRACE, app.queue.receive_at_once(receives_after(&round), now)).await;
@@ -127,7 +129,7 @@ async fn drain_in_rounds(
             give_back(app, &next.unwrap_or_default(), now).await;
             return Err(error);
         }
-        if taken >= MOST_IN_A_CYCLE {
+        if is_last {
             summary.again_at(now);
             return Ok(());
         }
