@@ -1,7 +1,7 @@
 //! The webhook sender under HubSpot's delivery contract: up to 100 events a body, 10 requests in flight, 5 s for an
 //! answer, and every failure retried up to 10 times over 24 h. Source: HubSpot's guide to webhooks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hubspot_webhook::signature::{Secret, sign_v1, sign_v2, sign_v3};
@@ -81,7 +81,7 @@ pub struct Sender {
 #[derive(Debug)]
 struct Inner {
     contract: Contract,
-    secret: Secret,
+    secret: Mutex<Secret>,
     wrong_secret: Secret,
     client: reqwest::Client,
     outbox: Arc<Outbox>,
@@ -96,7 +96,7 @@ impl Sender {
         faults: Faults,
         tally: Arc<Tally>,
     ) -> anyhow::Result<Self> {
-        let secret = Secret::new(contract.secret.clone())?;
+        let secret = Mutex::new(Secret::new(contract.secret.clone())?);
         let wrong_secret = Secret::new(format!("{}-of-somebody-else", contract.secret))?;
         let client = || {
             reqwest::Client::builder()
@@ -110,6 +110,19 @@ impl Sender {
         Ok(Self { inner: Arc::new(Inner { contract, secret, wrong_secret, client, outbox, faults, tally }) })
     }
 
+    /// Signs with another client secret from now on, as HubSpot does once its app's has been rotated.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn rotate_secret(&self, secret: &str) -> anyhow::Result<()> {
+        *self.lock_secret() = Secret::new(secret)?;
+        Ok(())
+    }
+
+    fn lock_secret(&self) -> MutexGuard<'_, Secret> {
+        self.inner.secret.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Signs a body now and posts it to the target URL, once, whatever it holds. Without a target URL it fails.
     pub async fn post(&self, body: Vec<u8>) -> Outcome {
         let Some(url) = self.inner.outbox.target_url() else { return Outcome::Failed };
@@ -117,7 +130,7 @@ impl Sender {
         let wrong = faults.take("wrong-signature").is_some();
         let late_ms = if faults.take("stale-timestamp").is_some() { STALE_MS } else { 0 };
         let timestamp = (self.inner.contract.clock.now_ms() - late_ms).to_string();
-        let secret = if wrong { &self.inner.wrong_secret } else { &self.inner.secret };
+        let secret = &if wrong { self.inner.wrong_secret.clone() } else { self.lock_secret().clone() };
         let mut request = self
             .inner
             .client
