@@ -1,4 +1,5 @@
-"""SQS and Secrets Manager for the tests: ministack on a free port of 127.0.0.1, for as long as whoever started it lives.
+"""AWS for the tests: ministack on a free port of 127.0.0.1, for as long as whoever started it lives. With --everything all of it, else
+SQS and Secrets Manager, which starts in half the time.
 
 The first line on stdout is the endpoint's URL; the socket already accepts then, and a request waits until ministack answers. Everything
 after that goes to stderr. Closing stdin ends the server: a starter that is killed cannot leave it behind.
@@ -17,15 +18,17 @@ listener.bind(("127.0.0.1", 0))
 listener.listen()
 port = listener.getsockname()[1]
 
-# Read when ministack is imported: queue URLs carry this address, and nothing else is served or listened for.
+# Read when ministack is imported: queue URLs carry this address, and nothing else is listened for. A Lambda finds AWS by the last one.
 os.environ.update(
     MINISTACK_HOST="127.0.0.1",
     GATEWAY_PORT=str(port),
-    SERVICES="sqs,secretsmanager",
+    AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
     SFTP_ENABLED="0",
     IOT_MTLS_ENABLED="0",
     LOG_LEVEL="WARNING",
 )
+if sys.argv[1:] != ["--everything"]:
+    os.environ["SERVICES"] = "sqs,secretsmanager"
 
 from hypercorn.asyncio import serve  # noqa: E402
 from hypercorn.config import Config  # noqa: E402

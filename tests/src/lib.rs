@@ -22,7 +22,7 @@ pub use self::local::{Local, now_ms, secret, signal, status};
 pub use self::mail::{Mail, Row, Section, mails_in};
 pub use self::mysql::{mysql_database, mysql_database_on, mysql_server};
 pub use self::smtp_server::{SmtpServer, Taken};
-pub use self::sqs::{Queues, aws_variables};
+pub use self::sqs::{Aws, Queues, aws_variables};
 
 /// The Python that has the packages of tests/services.
 ///

@@ -1,13 +1,20 @@
-//! Queues and secrets of a test's own in the AWS that `cargo xtask test` starts, and a client that knows nothing of ours.
+//! Queues and secrets of a test's own in the AWS that `cargo xtask test` starts, by clients that know nothing of ours.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 use reqwest::Client;
 use serde_json::{Value, json};
 
+/// The APIs of AWS.
+#[derive(Clone)]
+pub struct Aws {
+    client: Client,
+    endpoint: String,
+}
+
 /// A queue and its dead letters, and the way to the rest of AWS.
 #[derive(Clone)]
 pub struct Queues {
-    client: Client,
+    aws: Aws,
     /// The queue.
     pub url: String,
     /// Its dead letters.
@@ -21,17 +28,59 @@ pub fn aws_variables() -> Vec<(&'static str, String)> {
         .into()
 }
 
-impl Queues {
-    /// Makes both.
-    pub async fn create() -> Self {
+impl Aws {
+    /// Knows where they are.
+    ///
+    /// # Panics
+    /// If nobody has started them.
+    pub fn find() -> Self {
         // A client wants one, though it speaks no TLS; another part of the test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { client, endpoint: std::env::var("AWS_ENDPOINT_URL").expect("run `cargo xtask test`") }
+    }
+
+    /// Calls an action as its documentation says, in JSON of version `1.0` or `1.1`.
+    pub async fn call(&self, action: &str, version: &str, body: Value) -> Value {
+        let request = self
+            .client
+            .post(&self.endpoint)
+            .header("x-amz-target", action)
+            .header("content-type", format!("application/x-amz-json-{version}"))
+            .body(body.to_string());
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{action}: {status} {text}");
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+
+    /// Puts a text into Secrets Manager; answers with its ARN.
+    pub async fn create_secret(&self, text: &str) -> String {
+        let secret = json!({ "Name": format!("chain-{:016x}", fastrand::u64(..)), "SecretString": text });
+        let answer = self.call("secretsmanager.CreateSecret", "1.1", secret).await;
+        answer["ARN"].as_str().unwrap().to_owned()
+    }
+
+    /// Gives a secret another text.
+    pub async fn change_secret(&self, arn: &str, text: &str) {
+        let value = json!({ "SecretId": arn, "SecretString": text });
+        self.call("secretsmanager.PutSecretValue", "1.1", value).await;
+    }
+}
+
+impl Queues {
+    /// Makes both.
+    pub async fn create() -> Self {
         let name = format!("chain-{:016x}", fastrand::u64(..));
-        let mut queues = Self { client, url: String::new(), dead_letter_url: String::new() };
+        let mut queues = Self { aws: Aws::find(), url: String::new(), dead_letter_url: String::new() };
         queues.url = queues.create_one(&name).await;
         queues.dead_letter_url = queues.create_one(&format!("{name}-dead")).await;
         queues
+    }
+
+    /// Two that are there.
+    pub fn at(url: &str, dead_letter_url: &str) -> Self {
+        Self { aws: Aws::find(), url: url.to_owned(), dead_letter_url: dead_letter_url.to_owned() }
     }
 
     async fn create_one(&self, name: &str) -> String {
@@ -39,35 +88,17 @@ impl Queues {
     }
 
     async fn call(&self, action: &str, body: Value) -> Value {
-        self.call_aws(&format!("AmazonSQS.{action}"), "application/x-amz-json-1.0", body).await
+        self.aws.call(&format!("AmazonSQS.{action}"), "1.0", body).await
     }
 
     /// Puts a text into AWS Secrets Manager; answers with its ARN.
     pub async fn create_secret(&self, text: &str) -> String {
-        let secret = json!({ "Name": format!("chain-{:016x}", fastrand::u64(..)), "SecretString": text });
-        let answer = self.call_aws("secretsmanager.CreateSecret", "application/x-amz-json-1.1", secret).await;
-        answer["ARN"].as_str().unwrap().to_owned()
+        self.aws.create_secret(text).await
     }
 
     /// Gives a secret another text.
     pub async fn change_secret(&self, arn: &str, text: &str) {
-        let value = json!({ "SecretId": arn, "SecretString": text });
-        self.call_aws("secretsmanager.PutSecretValue", "application/x-amz-json-1.1", value).await;
-    }
-
-    /// Calls an API as its documentation says, in JSON.
-    async fn call_aws(&self, action: &str, form: &str, body: Value) -> Value {
-        let endpoint = std::env::var("AWS_ENDPOINT_URL").expect("run `cargo xtask test`");
-        let request = self
-            .client
-            .post(endpoint)
-            .header("x-amz-target", action)
-            .header("content-type", form)
-            .body(body.to_string());
-        let answer = request.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{action}: {status} {text}");
-        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+        self.aws.change_secret(arn, text).await;
     }
 
     /// Puts a message into the queue.

@@ -1,4 +1,4 @@
-//! What the tasks need beside cargo: Python environments with pinned packages, and an SQS API on 127.0.0.1.
+//! What the tasks need beside cargo: Python environments with pinned packages, and an AWS on 127.0.0.1.
 
 use std::env;
 use std::fs::{self, File};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::docker::Engine;
 use crate::machine::{install, root, target};
 use crate::steps::succeed;
 
@@ -77,28 +78,46 @@ fn version() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// An SQS API of its own for this run. It ends when this value is dropped, and also when xtask is killed: its stdin closes then.
-pub(crate) struct Sqs {
+/// An AWS of its own for this run. It ends when this value is dropped, and also when xtask is killed: its stdin closes then.
+pub(crate) struct Aws {
     server: Child,
     url: String,
 }
 
-impl Sqs {
+impl Aws {
+    /// Starts the queues and secrets of it.
+    pub(crate) fn queues(python: &Python) -> Result<Self> {
+        Self::start(&mut Self::command(python), &target("aws-server.log"))
+    }
+
+    /// Starts all of it; tasks of ECS are containers of this engine, on this machine's own network.
+    pub(crate) fn everything(python: &Python, engine: &Engine) -> Result<Self> {
+        let mut command = Self::command(python);
+        // It gives tasks the network of the container that it runs in itself, which it knows by this variable.
+        command.arg("--everything").env("HOSTNAME", engine.neighbour()).env("DOCKER_HOST", engine.host());
+        Self::start(&mut command, &target("aws-server.log"))
+    }
+
+    fn command(python: &Python) -> Command {
+        let mut command = Command::new(python.path());
+        command.arg(root().join("tests/services/aws_server.py"));
+        command
+    }
+
     /// Starts it and waits for its first answer; what it has to say goes to the file `log`.
-    pub(crate) fn start(python: &Python, log: &Path) -> Result<Self> {
-        let mut server = Command::new(python.path())
-            .arg(root().join("tests/services/sqs_server.py"))
+    fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        let mut server = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log)?)
             .spawn()
-            .context("cannot start the SQS API")?;
+            .context("cannot start the API of AWS")?;
         let stdout = server.stdout.take().expect("stdout is piped");
-        let mut sqs = Self { server, url: String::new() };
-        BufReader::new(stdout).read_line(&mut sqs.url)?;
-        sqs.url.truncate(sqs.url.trim_end().len());
-        sqs.answers().with_context(|| format!("the SQS API does not answer; {} says why", log.display()))?;
-        Ok(sqs)
+        let mut aws = Self { server, url: String::new() };
+        BufReader::new(stdout).read_line(&mut aws.url)?;
+        aws.url.truncate(aws.url.trim_end().len());
+        aws.answers().with_context(|| format!("the API of AWS does not answer; {} says why", log.display()))?;
+        Ok(aws)
     }
 
     /// Asks for the list of queues. The socket is open since the first line, so one request waits as long as it takes.
@@ -124,7 +143,7 @@ impl Sqs {
     }
 }
 
-impl Drop for Sqs {
+impl Drop for Aws {
     fn drop(&mut self) {
         // Both fail only when it has ended already. It keeps nothing, so there is nothing to ask it to finish.
         let _ = self.server.kill();
@@ -137,12 +156,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_sqs_api_that_cannot_start_is_an_error() {
-        let python = Python(PathBuf::from("/bin/false"));
-        let error = Sqs::start(&python, Path::new("/dev/null")).map(|_| ()).unwrap_err();
+    fn an_aws_that_cannot_start_is_an_error() {
+        let error = Aws::start(&mut Command::new("/bin/false"), Path::new("/dev/null")).map(|_| ()).unwrap_err();
         assert_eq!(
             format!("{error:#}"),
-            "the SQS API does not answer; /dev/null says why: it ended before it said where it listens"
+            "the API of AWS does not answer; /dev/null says why: it ended before it said where it listens"
         );
     }
 }

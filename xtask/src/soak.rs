@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::machine::{cargo, target};
+use crate::machine::cargo;
 use crate::mariadb::MariaDb;
-use crate::services::{Sqs, test_python};
+use crate::services::{Aws, test_python};
 use crate::steps::{Steps, succeed};
 use crate::test::{PYTHON_VARIABLE, against};
 
@@ -27,7 +27,7 @@ fn run_steps(steps: &mut Steps, search: &Search) -> Result<()> {
     steps.step("build", "Build the programs, optimised", || {
         succeed(&mut cargo(&["build", "--workspace", "--exclude", "xtask", "--bins", "--locked", "--release"]))
     })?;
-    let sqs = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Sqs::start(&python, &target("sqs-server.log")))?;
+    let aws = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Aws::queues(&python))?;
     let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
     steps.step("search", "Search", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--release", "--features", "end-to-end/soak"]);
@@ -41,6 +41,6 @@ fn run_steps(steps: &mut Steps, search: &Search) -> Result<()> {
                 None => tests.env_remove(variable),
             };
         }
-        succeed(against(&sqs, mariadb.lend(&mut tests)))
+        succeed(against(&aws, mariadb.lend(&mut tests)))
     })
 }

@@ -1,15 +1,24 @@
-//! `cargo xtask test --system`: the heavier tests, with programs of the machine that no other test needs.
+//! `cargo xtask test --system`: the heavier tests, with programs of the machine that no other test needs. The mails in a real
+//! browser; and everything that `sam deploy` makes, on an AWS of this machine.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::machine::{cargo, install};
+use crate::docker::Engine;
+use crate::machine::{cargo, install, root, without_package};
+use crate::mariadb::MariaDb;
+use crate::package::test_image;
+use crate::services::{Aws, Python, test_python, tools};
 use crate::steps::{Steps, succeed};
-use crate::test::build_programs;
+use crate::test::{PYTHON_VARIABLE, against, build_programs};
 
 /// Where Debian puts the browser that opens the mails.
 const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// The worker's image.
+const IMAGE: &str = "closing-bell:test";
 
 pub(crate) fn run(filters: &[String]) -> Result<()> {
     let mut steps = Steps::of("test --system");
@@ -20,11 +29,34 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
 
 fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     steps.step("Chromium", "Find Chromium", chromium)?;
+    let engine = steps.step("Docker", "Start a Docker engine of its own", Engine::start)?;
+    let python = steps.step("Python", "Make the Python environment in target/test-python", test_python)?;
+    let tools = steps.step("tools", "Make the Python environment in target/tools-python", tools)?;
+    steps.step("template", "Validate template.yaml", || succeed(sam(&tools)?.args(["validate", "--lint"])))?;
+    steps.step("door", "Build the door as it ships", || succeed(sam(&tools)?.arg("build")))?;
     build_programs(steps)?;
-    steps.step("tests", "Run the system tests", || {
+    steps.step("image", "Build the worker's image", || test_image(&engine, IMAGE))?;
+    engine.make_neighbour(IMAGE)?;
+    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
+    let aws = steps.step("AWS", "Start an AWS on 127.0.0.1", || Aws::everything(&python, &engine))?;
+    let tests = steps.step("tests", "Run the system tests", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--features", "end-to-end/system"]);
-        succeed(tests.args(["--test", "system", "--"]).args(filters).env("CLOSING_BELL_CHROMIUM", CHROMIUM))
-    })
+        tests.args(["--test", "system", "--", "--nocapture"]).args(filters).env("CLOSING_BELL_CHROMIUM", CHROMIUM);
+        tests.env(PYTHON_VARIABLE, python.path()).env("CLOSING_BELL_TEST_SAM", tools.program("sam"));
+        tests.env("CLOSING_BELL_TEST_IMAGE", IMAGE).env("DOCKER_HOST", engine.host());
+        succeed(against(&aws, mariadb.lend(&mut tests)))
+    });
+    // First what starts containers, then what they run in.
+    drop(aws);
+    drop(engine);
+    tests
+}
+
+/// SAM at the root of the checkout. It builds with the cargo that runs this, and tells nobody what it does.
+fn sam(tools: &Python) -> Result<Command> {
+    let mut sam = Command::new(tools.program("sam"));
+    without_package(tools.lend(&mut sam)?).current_dir(root()).env("SAM_CLI_TELEMETRY", "0");
+    Ok(sam)
 }
 
 fn chromium() -> Result<()> {

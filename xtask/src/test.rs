@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::machine::{cargo, root, target};
+use crate::machine::{cargo, root};
 use crate::mariadb::MariaDb;
-use crate::services::{Python, Sqs, test_python};
+use crate::services::{Aws, Python, test_python};
 use crate::steps::{Steps, succeed};
 
 pub(crate) fn run(filters: &[String]) -> Result<()> {
@@ -21,14 +21,14 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
 fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     let python = python(steps)?;
     build_programs(steps)?;
-    let sqs = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Sqs::start(&python, &target("sqs-server.log")))?;
+    let aws = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Aws::queues(&python))?;
     let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
     let tests = steps.step("tests", "Run the tests", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--"]);
         tests.args(filters).env("INSTA_UPDATE", "no").env(PYTHON_VARIABLE, python.path());
-        succeed(against(&sqs, mariadb.lend(&mut tests)))
+        succeed(against(&aws, mariadb.lend(&mut tests)))
     });
-    drop((sqs, mariadb));
+    drop((aws, mariadb));
     let snapshots = steps.step("snapshots", "Look for undecided snapshots", || no_undecided_snapshot(root()));
     tests.and(snapshots)
 }
@@ -48,14 +48,14 @@ pub(crate) fn build_programs(steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// The AWS SDK speaks to `sqs`, whatever account the developer's shell is logged in to.
-pub(crate) fn against<'a>(sqs: &Sqs, command: &'a mut Command) -> &'a mut Command {
+/// The AWS SDK speaks to `aws`, whatever account the developer's shell is logged in to.
+pub(crate) fn against<'a>(aws: &Aws, command: &'a mut Command) -> &'a mut Command {
     for variable in ["AWS_ENDPOINT_URL_SQS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_PROFILE", "AWS_SESSION_TOKEN"]
     {
         command.env_remove(variable);
     }
     command
-        .env("AWS_ENDPOINT_URL", sqs.url())
+        .env("AWS_ENDPOINT_URL", aws.url())
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "nobody")
         .env("AWS_SECRET_ACCESS_KEY", "nothing")
@@ -89,6 +89,7 @@ fn collect_undecided(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::target;
 
     #[test]
     fn undecided_snapshots_are_found_at_any_depth() {

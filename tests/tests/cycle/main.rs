@@ -7,6 +7,7 @@
 mod always;
 mod away;
 mod backlog;
+mod backup;
 mod calendar;
 mod corrections;
 mod ends;

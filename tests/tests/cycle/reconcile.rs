@@ -7,7 +7,7 @@ use report_worker::domain::record;
 use crate::world::{PORTAL, World};
 
 /// Compares by hand, and gives what was found, without the ids.
-async fn compare(world: &World, repair: bool) -> (Reconciled, Vec<String>) {
+pub(crate) async fn compare(world: &World, repair: bool) -> (Reconciled, Vec<String>) {
     let (store, crm) = (&world.app.store, &world.app.crm);
     let comparison = Comparison { store, crm, portal_id: PORTAL, walk: "by hand", repair };
     let mut progress = comparison.begin(world.now()).await.unwrap();

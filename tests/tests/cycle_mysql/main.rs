@@ -8,6 +8,8 @@ mod always;
 mod away;
 #[path = "../cycle/backlog.rs"]
 mod backlog;
+#[path = "../cycle/backup.rs"]
+mod backup;
 #[path = "../cycle/calendar.rs"]
 mod calendar;
 #[path = "../cycle/corrections.rs"]

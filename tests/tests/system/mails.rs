@@ -1,18 +1,15 @@
-//! The mails as people see them, in a real browser: `cargo xtask test --system`.
-#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
-
-mod browser;
-#[path = "../chain/demo.rs"]
-mod demo;
+//! The mails as people see them, in a real browser.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use browser::{Browser, Scheme};
 use mail_parser::MessageParser;
 use report_worker::report::{Document, html};
 use serde_json::json;
+
+use crate::browser::{Browser, Scheme};
+use crate::demo;
 
 /// A telephone, and a desktop.
 const WIDTHS: [u32; 2] = [375, 1200];

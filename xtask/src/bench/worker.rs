@@ -5,8 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Bench, build, node, program};
-use crate::machine::target;
-use crate::services::{Sqs, test_python};
+use crate::services::{Aws, test_python};
 use crate::steps::{Steps, succeed};
 
 /// The profile that ships.
@@ -21,11 +20,11 @@ pub(super) fn run(steps: &mut Steps, bench: &Bench) -> Result<()> {
     })?;
     // The account is simulated in it, and how fast that is changes nothing that is measured.
     steps.step("bench", "Build the measurements", || build("bench-worker", "release", &[]))?;
-    let sqs = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Sqs::start(&python, &target("sqs-server.log")))?;
+    let aws = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Aws::queues(&python))?;
     steps.step("measure", "Measure", || {
         let mut measure = Command::new(program("release", "bench-worker"));
         measure.arg("--worker").arg(program(PROFILE, "closing-bell")).arg("--node").arg(node);
-        measure.env("AWS_ENDPOINT_URL", sqs.url());
+        measure.env("AWS_ENDPOINT_URL", aws.url());
         measure.args(bench.quick.then_some("--quick")).args(bench.json.then_some("--json"));
         succeed(&mut measure)
     })

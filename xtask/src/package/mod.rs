@@ -12,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::docker::Engine;
 use crate::machine::root;
 use crate::services::tools;
 use crate::steps::Steps;
@@ -74,7 +75,7 @@ fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
         return Ok(());
     }
     if image || architecture.is_none() {
-        steps.step("build image", "Build the worker", || image::files(&target, &version))?;
+        steps.step("build image", "Build the worker", || image::files(&target, &version, image::PROFILE))?;
     }
     if image {
         steps.step("image", "Put it into an image, and weigh that", || image::pack(&version))?;
@@ -86,8 +87,16 @@ fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
 pub(crate) fn worker_image() -> Result<String> {
     image::has_engine(true)?;
     let version = version()?;
-    image::files(&target_of(None)?, &version)?;
+    image::files(&target_of(None)?, &version, image::PROFILE)?;
     image::pack(&version)
+}
+
+/// The worker's image for tests, in this engine under this name: put together as what ships, from a program that is built in
+/// minutes and not for speed.
+pub(crate) fn test_image(engine: &Engine, name: &str) -> Result<()> {
+    let (target, version) = (target_of(None)?, version()?);
+    image::files(&target, &version, "release")?;
+    image::assemble(engine.docker(), &version, &[name])
 }
 
 /// Rust's name of the system that is built for; nothing in particular is this machine. With this machine's own linker, which

@@ -1,0 +1,256 @@
+//! The whole life of a deployment: `sam deploy`, secrets, a worker, an update under load, a killed worker, a second one, a
+//! rotated secret, the operator's commands, and the end. In between nothing of ours: the real SAM, an AWS of this machine, ECS
+//! tasks as containers. What comes out is held against the account: each event in the books once, and mails with its figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use end_to_end::{Figures, Queues, SmtpServer, mails_in, mysql_database, now_ms};
+use hubspot_simulator::{Account, Outcome, Settings, Simulator, story};
+use reqwest::{Client, Method};
+use serde_json::Value;
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::{AssertSqlSafe, MySqlPool};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::stack::{Stack, Task, docker, until};
+
+/// So long may an update delay anything, from HubSpot's clock to the books, in milliseconds.
+const MOST_DELAY_MS: i64 = 60_000;
+
+/// The client secret after the rotation.
+const NEW_SECRET: &str = "the-client-secret-after-its-rotation";
+
+/// Looks into the books twice a second, as somebody does who waits for every delivery.
+struct Watch {
+    stopping: Arc<AtomicBool>,
+    task: JoinHandle<(i64, i64)>,
+}
+
+impl Watch {
+    fn over(books: &Books) -> Self {
+        let (stopping, pool) = (Arc::new(AtomicBool::new(false)), books.0.clone());
+        let stop = Arc::clone(&stopping);
+        let task = tokio::spawn(async move {
+            let (mut seen, mut most) = (BTreeSet::new(), (0, 0));
+            while !stop.load(Ordering::Relaxed) {
+                let deliveries = "SELECT d.id, d.received_at, MIN(e.occurred_at) FROM deliveries d JOIN events e \
+                                  ON e.delivery_id = d.id GROUP BY d.id, d.received_at";
+                let deliveries: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(deliveries).fetch_all(&pool).await.unwrap();
+                let now_ms = now_ms();
+                for (id, received_at, occurred_at) in deliveries {
+                    if seen.insert(id) {
+                        most = (most.0.max(received_at - occurred_at), most.1.max(now_ms - received_at));
+                    }
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+            most
+        });
+        Self { stopping, task }
+    }
+
+    /// The longest that an event took to the door, and a delivery from there into the books, in milliseconds.
+    async fn most_delays(self) -> (i64, i64) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.task.await.unwrap()
+    }
+}
+
+/// An account in which something happens all the time, until it is asked to stop.
+struct Load {
+    stopping: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Load {
+    fn on(account: &Account) -> Self {
+        let (stopping, account) = (Arc::new(AtomicBool::new(false)), account.clone());
+        let stop = Arc::clone(&stopping);
+        let task = tokio::spawn(async move {
+            for seed in 1.. {
+                for step in story::load(&account, 20, seed) {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    step.run(&account);
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        });
+        Self { stopping, task }
+    }
+
+    async fn stop(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+    }
+}
+
+/// The books, asked by nobody's code but the test's.
+struct Books(MySqlPool);
+
+impl Books {
+    async fn number(&self, question: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(question.to_owned())).fetch_one(&self.0).await.unwrap()
+    }
+
+    /// Waits until everything that was accepted is taken in, read, told and sent.
+    async fn all_told(&self, queues: &Queues) {
+        let waits = "SELECT (SELECT COUNT(*) FROM due WHERE next_at IS NOT NULL) + (SELECT COUNT(*) FROM pending) \
+                     + (SELECT COUNT(*) FROM mail_recipients WHERE state <> 'sent')";
+        until("everything is told", async || {
+            (queues.count().await == (0, 0) && self.number(waits).await == 0).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_from_its_first_day_to_its_last() {
+    let settings = Settings { retry_speed: 60, ..Settings::default() };
+    let simulator = Simulator::start(settings.clone()).await.unwrap();
+    story::before_the_day(simulator.account());
+    let before = Figures::of_account(simulator.account());
+    let smtp = SmtpServer::start(&["--auth", "bell:hush"]).await;
+    let database = mysql_database().await;
+    let books = Books(MySqlPoolOptions::new().max_connections(2).connect_lazy(&database).unwrap());
+
+    // This AWS has no firewall and no Aurora.
+    let mut stack = Stack::new();
+    let database_secret = stack.aws.create_secret(&database).await;
+    stack
+        .deploy(&[
+            ("OwnerEmail", "owner@example.com"),
+            ("MailFrom", "bell@example.com"),
+            ("MailTo", "finance@example.com"),
+            ("HubSpotApiUrl", &simulator.api_url()),
+            ("PollInterval", "1s"),
+            ("QuietPeriod", "1s"),
+            ("Firewall", "off"),
+            ("DatabaseSecretArn", &database_secret),
+        ])
+        .await;
+    let (door, queues) = (stack.door(), Queues::at(stack.output("QueueUrl"), stack.output("DeadLetterQueueUrl")));
+    assert_eq!(stack.workers().await, BTreeMap::new(), "there is no image yet");
+
+    simulator.set_target_url(&door);
+    let ring = async || simulator.sender().post(b"[]".to_vec()).await;
+    assert_eq!(ring().await, Outcome::Answered(502), "there is no secret yet");
+    stack.paste("ClientSecretsArn", &settings.client_secret).await;
+    stack.paste("AccessTokenArn", &settings.access_token).await;
+    stack.paste("SmtpUrlArn", &smtp.url("smtp://bell:hush@")).await;
+    let image = std::env::var("CLOSING_BELL_TEST_IMAGE").expect("run `cargo xtask test --system`");
+    let first = stack.push(&image, "first").await;
+    // Nor does it tell the door by which name it was called.
+    stack.deploy(&[("WorkerImage", &first), ("WebhookUrls", &door)]).await;
+    stack.settled(1).await;
+    until("the books are open", async || {
+        let opened = "SELECT COUNT(*) FROM facts WHERE name = 'opening_done'";
+        let opened = sqlx::query_scalar::<_, i64>(opened).fetch_one(&books.0).await;
+        opened.is_ok_and(|opened| opened == 1).then_some(())
+    })
+    .await;
+    only_the_door_is_open(&door).await;
+
+    // An update under load. The mail server, the books and HubSpot go on, and so does everything else.
+    let (watch, load) = (Watch::over(&books), Load::on(simulator.account()));
+    until("it is busy", async || (books.number("SELECT COUNT(*) FROM events").await > 20).then_some(())).await;
+    let second = stack.push(&image, "second").await;
+    stack.deploy(&[("WorkerImage", &second)]).await;
+    let old = stack.settled(1).await;
+    load.stop().await;
+    simulator.drained().await;
+    books.all_told(&queues).await;
+    let counters = simulator.counters();
+    assert_eq!((counters.failed, counters.given_up), (0, 0), "{counters:?}");
+    let (to_the_door, into_the_books) = watch.most_delays().await;
+    println!("an update under load: {to_the_door} ms to the door, {into_the_books} ms into the books, at most");
+    assert!(to_the_door < MOST_DELAY_MS && into_the_books < MOST_DELAY_MS, "{to_the_door} ms, {into_the_books} ms");
+    let mails = smtp.taken().len();
+    assert!(mails > 0);
+
+    // The worker is killed under load, and another one is there without anybody's doing.
+    let load = Load::on(simulator.account());
+    until("it is busy again", async || (smtp.taken().len() > mails).then_some(())).await;
+    docker(&["kill", old.first().unwrap()]).await;
+    let replaced = stack.settled(1).await;
+    assert!(replaced.is_disjoint(&old));
+    // A second worker, and a rotation while both work.
+    stack.deploy(&[("Workers", "2")]).await;
+    stack.settled(2).await;
+    simulator.sender().rotate_secret(NEW_SECRET).unwrap();
+    until("HubSpot is refused", async || (simulator.counters().refused > counters.refused).then_some(())).await;
+    stack.paste("RetiredSecretsArn", &settings.client_secret).await;
+    stack.paste("ClientSecretsArn", NEW_SECRET).await;
+    let accepted = simulator.counters().accepted;
+    until("the new secret is good", async || (simulator.counters().accepted > accepted + 5).then_some(())).await;
+    load.stop().await;
+    simulator.drained().await;
+    books.all_told(&queues).await;
+
+    check(&books, &simulator, &smtp, &before).await;
+    operate(&stack, &door).await;
+
+    queues.send_dead("what somebody still wants to look at", None).await;
+    stack.delete().await;
+    until("the workers are gone", async || stack.workers().await.is_empty().then_some(())).await;
+    assert_eq!(queues.count().await, (0, 1), "both queues are kept, and what is in them");
+    assert_ne!(ring().await, Outcome::Answered(200), "the door is gone");
+}
+
+/// Everything but a `POST` of HubSpot's to its one path is refused.
+async fn only_the_door_is_open(door: &str) {
+    let client = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let other = door.replace("/hubspot", "/other");
+    for (method, url, status) in [(Method::POST, door, 401), (Method::PUT, door, 403), (Method::POST, &other, 403)] {
+        let answer = client.request(method.clone(), url).body("[]").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{method} {url}");
+    }
+}
+
+/// Each event is in the books once, and the mails tell what has happened, each once.
+async fn check(books: &Books, simulator: &Simulator, smtp: &SmtpServer, before: &Figures) {
+    let counters = simulator.counters();
+    assert_eq!(counters.given_up, 0, "{counters:?}");
+    let events = books.number("SELECT COUNT(*) FROM events").await;
+    assert_eq!(u64::try_from(events), Ok(counters.events), "{counters:?}");
+    assert_eq!(books.number("SELECT COUNT(*) FROM set_aside").await, 0);
+    let mails = mails_in(smtp.folder());
+    let mut distinct = mails.clone();
+    distinct.sort_by(|one, other| one.message_id.cmp(&other.message_id));
+    distinct.dedup_by(|one, other| one.message_id == other.message_id);
+    // The worker that was killed may have been in the middle of one, which is sent again under its Message-ID.
+    assert!(mails.len() <= distinct.len() + 1, "{} mails, {} different ones", mails.len(), distinct.len());
+    assert_eq!(Figures::of_mails(&distinct), Figures::of_account(simulator.account()).since(before));
+    assert!(distinct.iter().all(|mail| mail.to == ["finance@example.com"] && mail.from == "bell@example.com"));
+}
+
+/// The operator's commands, each as a task of its own.
+async fn operate(stack: &Stack, door: &str) {
+    let status = stack.run(&["status", "--json"]).await;
+    let told = json(&status);
+    assert_eq!((status.code, &told["queue"]["waiting"], &told["queue"]["dead_letters"]), (0, &0.into(), &0.into()));
+    assert_eq!(told["books"]["opening_done"], true, "{told}");
+    let doctor = stack.run(&["doctor", "--json", "--url", door]).await;
+    let checks = json(&doctor);
+    let told = |check: &Value, name: &str| check[name].as_str().unwrap().to_owned();
+    let checks = checks.as_array().unwrap().iter().map(|check| (told(check, "check"), told(check, "state")));
+    let (good, bad): (Vec<_>, Vec<_>) = checks.partition(|(_, state)| matches!(state.as_str(), "ok" | "not_checked"));
+    // The database of the tests has a certificate for two days.
+    let bad: Vec<&str> = bad.iter().map(|(check, _)| check.as_str()).collect();
+    assert_eq!((doctor.code, bad), (3, vec!["books' TLS"]), "{doctor:?}");
+    for check in ["configuration", "client secrets", "webhook URL", "queue setup", "books", "mail"] {
+        assert!(good.contains(&(check.to_owned(), "ok".to_owned())), "{check}: {doctor:?}");
+    }
+}
+
+/// The result of a command among the lines of its log.
+fn json(task: &Task) -> Value {
+    let (start, end) = (task.log.find(['{', '[']), task.log.rfind(['}', ']']));
+    let result = start.zip(end).and_then(|(start, end)| serde_json::from_str(&task.log[start..=end]).ok());
+    result.unwrap_or_else(|| panic!("{task:?}"))
+}
