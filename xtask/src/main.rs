@@ -12,6 +12,7 @@ mod docker;
 mod machine;
 mod mariadb;
 mod package;
+mod sam;
 mod server;
 mod services;
 mod soak;

@@ -2,15 +2,15 @@
 //! browser; and everything that `sam deploy` makes, on an AWS of this machine.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
 
 use crate::docker::Engine;
-use crate::machine::{cargo, install, root, without_package};
+use crate::machine::{cargo, install};
 use crate::mariadb::MariaDb;
 use crate::package::test_image;
-use crate::services::{Aws, Python, test_python, tools};
+use crate::sam::sam;
+use crate::services::{Aws, test_python, tools};
 use crate::steps::{Steps, succeed};
 use crate::test::{PYTHON_VARIABLE, against, build_programs};
 
@@ -50,13 +50,6 @@ fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     drop(aws);
     drop(engine);
     tests
-}
-
-/// SAM at the root of the checkout. It builds with the cargo that runs this, and tells nobody what it does.
-fn sam(tools: &Python) -> Result<Command> {
-    let mut sam = Command::new(tools.program("sam"));
-    without_package(tools.lend(&mut sam)?).current_dir(root()).env("SAM_CLI_TELEMETRY", "0");
-    Ok(sam)
 }
 
 fn chromium() -> Result<()> {

@@ -10,8 +10,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use self::aws::Aws;
-use crate::machine::root;
 use crate::package;
+use crate::sam::sam;
 use crate::services::{Python, tools};
 use crate::steps::{Steps, succeed};
 
@@ -57,7 +57,7 @@ impl Deployment {
         if !exists {
             self.is_told_enough()?;
         }
-        steps.step("door", "Build the door", || sam(&tools, &["build"]))?;
+        steps.step("door", "Build the door", || succeed(sam(&tools)?.arg("build")))?;
         if !exists {
             steps.step("stack", "Make the stack, without a worker yet", || self.deploy(&tools, None))?;
         }
@@ -96,15 +96,15 @@ impl Deployment {
 
     /// SAM waits until everything runs, and takes everything back where something does not.
     fn deploy(&self, tools: &Python, image: Option<&str>) -> Result<()> {
-        let mut arguments = vec!["deploy".to_owned(), "--stack-name".to_owned(), self.stack.clone()];
+        let mut sam = sam(tools)?;
+        sam.args(["deploy", "--stack-name", &self.stack]);
         let image = image.map(|image| format!("WorkerImage={image}"));
         let values = self.parameters.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
         let values: Vec<String> = values.chain(image).collect();
         if !values.is_empty() {
-            arguments.push("--parameter-overrides".to_owned());
-            arguments.extend(values);
+            sam.arg("--parameter-overrides").args(values);
         }
-        sam(tools, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        succeed(&mut sam)
     }
 
     fn output(&self, aws: &Aws<'_>, name: &str) -> Result<String> {
@@ -156,13 +156,6 @@ impl Deployment {
         succeed(Command::new("docker").args(["push", "--quiet", &name]))?;
         Ok(name)
     }
-}
-
-/// SAM at the root of the checkout, whose samconfig.toml has the rest.
-fn sam(tools: &Python, arguments: &[&str]) -> Result<()> {
-    let mut sam = Command::new("sam");
-    sam.args(arguments).current_dir(root()).env("SAM_CLI_TELEMETRY", "0");
-    succeed(tools.lend(&mut sam)?)
 }
 
 /// A value as SAM takes it among others: within quotes, since one may hold spaces and commas.
