@@ -34,7 +34,7 @@ pub enum Layout {
     Older(i64),
     /// This version's.
     Current(i64),
-    /// That of a newer version.
+    /// That of a newer version, which has added to what this one knows.
     Newer(i64),
 }
 

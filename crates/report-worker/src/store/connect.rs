@@ -66,7 +66,7 @@ impl Store {
     /// Opens the books, makes them if they are not there, and brings their tables up to date.
     ///
     /// # Errors
-    /// Fails where they cannot be opened or reached, or were written by a newer version.
+    /// Fails where they cannot be opened or reached, or hold tables that are not ours.
     pub async fn open(books: &Books) -> Result<Self, StoreError> {
         install_default_drivers();
         match books {
@@ -184,11 +184,15 @@ pub(super) fn pool(connections: u32, session: &'static str) -> AnyPoolOptions {
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(session).await.map(|_| ()) }))
 }
 
+/// Layouts are only ever added to, so that an older program works with a newer one as well: beside a new worker while that is
+/// deployed, and after it where the new version is taken back.
 fn layout(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(migrations.iter().map(migration).collect())
+    let mut migrator = Migrator::with_migrations(migrations.iter().map(migration).collect());
+    migrator.set_ignore_missing(true);
+    migrator
 }
 
 /// One process after the other. The migrator's own lock is none on MariaDB: it waits for -1 seconds, which means for ever

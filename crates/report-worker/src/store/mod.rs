@@ -156,7 +156,7 @@ pub enum StoreError {
         seconds: i64,
     },
     /// The tables could not be brought up to date.
-    #[error("the books cannot be brought to the layout of this version; was a newer version here?")]
+    #[error("the books cannot be brought to the layout of this version; does DATABASE_URL name something else?")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// Another worker has taken in the same delivery meanwhile; the next look finds it.
     #[error("another worker is taking in the same delivery")]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+use report_worker::domain::record::{Kind, RecordKey};
 use report_worker::store::{Books, Store};
 use tokio::task::JoinSet;
 
@@ -12,7 +14,7 @@ async fn each(folder: &Path) -> [Books; 2] {
 }
 
 #[tokio::test]
-async fn books_of_a_newer_version_are_left_alone() {
+async fn books_of_a_newer_version_are_used_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     for books in each(folder.path()).await {
         let store = Store::open(&books).await.unwrap();
@@ -23,12 +25,29 @@ async fn books_of_a_newer_version_are_left_alone() {
         .execute(store.pool())
         .await
         .unwrap();
+        let add = "ALTER TABLE due ADD COLUMN since_the_future INTEGER NULL";
+        sqlx::query(add).execute(store.pool()).await.unwrap();
+        store.pool().close().await;
+        let store = Store::open(&books).await.unwrap_or_else(|error| panic!("{books:?}: {error}"));
+        let record = RecordKey { portal_id: 7, kind: Kind::Deal, id: 1 };
+        let (now, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
+        store.store_compared("by hand", &[], &[record], ("walk", &"its place"), now).await.unwrap();
+        assert_eq!(store.due(7, &Kind::ALL, later, 9).await.unwrap()[0].record, record);
+    }
+}
+
+#[tokio::test]
+async fn tables_of_somebody_else_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for books in each(folder.path()).await {
+        let store = Store::open(&books).await.unwrap();
+        sqlx::query("UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 1")
+            .execute(store.pool())
+            .await
+            .unwrap();
         let error = Store::open(&books).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the books cannot be brought to the layout of this version; was a newer version here?",
-            "{books:?}"
-        );
+        let told = "the books cannot be brought to the layout of this version; does DATABASE_URL name something else?";
+        assert_eq!(error.to_string(), told, "{books:?}");
     }
 }
 
