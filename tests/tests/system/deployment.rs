@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use end_to_end::{Figures, Queues, SmtpServer, mails_in, mysql_database, now_ms};
-use hubspot_simulator::{Account, Outcome, Settings, Simulator, story};
+use hubspot_simulator::{Account, Counters, Outcome, Settings, Simulator, story};
 use reqwest::{Client, Method};
 use serde_json::Value;
 use sqlx::mysql::MySqlPoolOptions;
@@ -157,6 +157,7 @@ async fn a_deployment_from_its_first_day_to_its_last() {
     only_the_door_is_open(&door).await;
 
     // An update under load. The mail server, the books and HubSpot go on, and so does everything else.
+    let counters = simulator.counters();
     let (watch, load) = (Watch::over(&books), Load::on(simulator.account()));
     until("it is busy", async || (books.number("SELECT COUNT(*) FROM events").await > 20).then_some(())).await;
     let second = stack.push(&image, "second").await;
@@ -165,8 +166,9 @@ async fn a_deployment_from_its_first_day_to_its_last() {
     load.stop().await;
     simulator.drained().await;
     books.all_told(&queues).await;
-    let counters = simulator.counters();
-    assert_eq!((counters.failed, counters.given_up), (0, 0), "{counters:?}");
+    // The account repeats in a second what HubSpot repeats in a minute, so nothing may have to be repeated.
+    let repeats = |counters: &Counters| (counters.failed, counters.refused, counters.given_up);
+    assert_eq!(repeats(&simulator.counters()), repeats(&counters));
     let (to_the_door, into_the_books) = watch.most_delays().await;
     println!("an update under load: {to_the_door} ms to the door, {into_the_books} ms into the books, at most");
     assert!(to_the_door < MOST_DELAY_MS && into_the_books < MOST_DELAY_MS, "{to_the_door} ms, {into_the_books} ms");
