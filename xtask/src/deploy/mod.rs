@@ -52,11 +52,12 @@ impl Deployment {
         let exists = steps.step("account", "Ask AWS who we are, and whether the stack is there", || {
             let account = aws.ask(&["sts", "get-caller-identity", "--query", "Account"])?.unwrap_or_default();
             eprintln!("    account {account}, stack {}", self.stack);
-            self.exists(&aws)
+            let exists = self.exists(&aws)?;
+            if !exists {
+                self.is_told_enough()?;
+            }
+            Ok(exists)
         })?;
-        if !exists {
-            self.is_told_enough()?;
-        }
         steps.step("door", "Build the door", || succeed(sam(&tools)?.arg("build")))?;
         if !exists {
             steps.step("stack", "Make the stack, without a worker yet", || self.deploy(&tools, None))?;
