@@ -13,8 +13,8 @@ pub(super) struct Aws<'a>(pub(super) &'a Python);
 impl Aws<'_> {
     /// What `aws` answers, as text; nothing where it names nothing.
     pub(super) fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
-        let mut aws = Command::new("aws");
-        let output = self.0.lend(aws.args(arguments).args(["--output", "text"]).env("AWS_PAGER", ""))?.output();
+        let mut aws = Command::new(self.0.program("aws"));
+        let output = aws.args(arguments).args(["--output", "text"]).env("AWS_PAGER", "").output();
         let output = output.context("cannot start `aws`")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`aws {} {}` says: {}", arguments[0], arguments[1], said.trim());
