@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use hubspot_simulator::Kind;
 use proptest::prelude::*;
-use report_worker::report::Document;
 use serde_json::{Value, json};
 
-use crate::world::{World, section};
+use crate::world::{Document, World, section};
 
 /// One thing that happens. The first number chooses a record, modulo those that there are.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use report_worker::cycle::{self, App, Summary};
 use report_worker::domain::record::{self, RecordKey};
 use report_worker::mailer::{Mailer, Memory};
 use report_worker::queue::{Embedded, EmbeddedSettings, Queue};
-use report_worker::report::{Document, Row, Section};
+use report_worker::report;
 use report_worker::store::{Books, Engine, Store, StoredRecord};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -243,7 +243,7 @@ impl World {
         .fetch_all(self.app.store.pool())
         .await
         .unwrap();
-        rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
+        rows.iter().map(|row| Document::from(serde_json::from_str::<report::Document>(row).unwrap())).collect()
     }
 
     /// The newest report of this name.
@@ -293,6 +293,47 @@ pub(crate) fn crm_within(simulator: &Simulator, token: &str, request_timeout: Du
     settings.retry_pause = Duration::from_millis(1);
     settings.search_window = Duration::ZERO;
     Crm::new(settings).unwrap()
+}
+
+/// A report as its reader sees it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Document {
+    pub(crate) sections: Vec<Section>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// One of its tables.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<Row>,
+    /// The sum per currency.
+    pub(crate) totals: Vec<String>,
+}
+
+/// One row.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) cells: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl From<report::Document> for Document {
+    fn from(document: report::Document) -> Self {
+        let locale = document.locale;
+        let row = |row: report::Row| Row {
+            name: row.name,
+            cells: row.cells.iter().map(|cell| locale.cell(cell)).collect(),
+            notes: row.notes,
+        };
+        let section = |section: report::Section| Section {
+            title: section.title,
+            rows: section.rows.into_iter().map(row).collect(),
+            totals: section.total.iter().flat_map(|total| &total.sums).map(|&sum| locale.money(sum)).collect(),
+        };
+        Self { sections: document.sections.into_iter().map(section).collect(), notes: document.notes }
+    }
 }
 
 /// A section of a document.

@@ -81,15 +81,19 @@ async fn a_hostile_name_is_only_text() {
     assert!(browser.look(&control, 375, Scheme::Light).await.dom.contains("data-ran"), "the trap is set");
 
     let everywhere = hostile.concat();
-    let rows = hostile
-        .iter()
-        .chain([&wide])
-        .map(|text| json!({ "name": text, "url": "https://app.hubspot.com/", "cells": [text, text], "notes": [text] }));
+    let rows = hostile.iter().chain([&wide]).map(|text| {
+        let cell = json!({ "value": { "text": text } });
+        json!({ "name": text, "url": "https://app.hubspot.com/", "cells": [cell, cell], "notes": [text] })
+    });
     let document = json!({
-        "title": everywhere, "subject": everywhere, "date": "22 Nov 2026", "headlines": [everywhere],
+        "name": "hostile", "locale": { "language": "en", "dates": "local" },
+        "title": everywhere, "subject": everywhere, "date": "22 Nov 2026",
+        "headlines": [{ "label": everywhere, "count": 1, "sums": [] }],
         "sections": [{
-            "title": everywhere, "columns": [hostile[2], "Amount"], "figures": 1, "totals": ["€7.00"],
-            "rows": rows.collect::<Vec<_>>(), "left_out": 0,
+            "key": "hostile", "title": everywhere, "record_column": "Record",
+            "columns": [{ "title": hostile[2], "kind": "text" }, { "title": "Amount", "kind": "money" }],
+            "total": { "column": 1, "sums": [{ "currency": "EUR", "minor": "700" }] },
+            "rows": rows.collect::<Vec<_>>(), "left_out": 0, "cut": 0,
         }],
         "notes": [everywhere],
     });

@@ -15,7 +15,7 @@ use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
 use crate::domain::record::Kind;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{BUILT_IN, Definition, Document, Scene, Subject, build, html, plain_text, sample};
+use crate::report::{BUILT_IN, Definition, Document, Locale, Scene, Subject, build, html, plain_text, sample};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
@@ -80,7 +80,8 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
     let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
     let completeness =
         Completeness { compared_at: Some(books_open_at), left_different: 0, left_out: Vec::new(), unread: 0 };
-    let scene = Scene { account: &account, rules, now, payments_since: None, completeness: &completeness };
+    let locale = Locale::default();
+    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
     let mut items = sample(&scene);
     items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
     let mut document = build(definition, &items, &scene)?.document;

@@ -13,7 +13,7 @@ use crate::domain::changes::ChangeKind;
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::mailer::{Mail, check_address, compose};
-use crate::report::{BUILT_IN, Built, Definition, Item, Scene, Was, build, html, plain_text};
+use crate::report::{BUILT_IN, Built, Definition, Item, Locale, Scene, Was, build, html, plain_text};
 use crate::store::{NewReport, OutgoingMail, PendingChange, RecordState, StoreError, StoredRecord};
 
 /// The most records that one mail speaks of; the rest goes into the next one.
@@ -132,6 +132,7 @@ async fn build_one(
     let scene = Scene {
         completeness: &completeness,
         account: &books.account,
+        locale: Locale::default(),
         rules: books.rules(),
         now,
         payments_since: books::payments_since(app, books, now).await?,

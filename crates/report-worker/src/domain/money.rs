@@ -131,8 +131,107 @@ impl Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_money(f, i128::from(self.minor), self.currency)
+        Sum::from(*self).fmt(f)
     }
+}
+
+/// A sum in the minor units of one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "WireSum", try_from = "WireSum")]
+pub struct Sum {
+    currency: Currency,
+    minor: i128,
+}
+
+/// How [`Sum`] is stored. JSON's numbers end where many readers' do, so the minor units are text.
+#[derive(Serialize, Deserialize)]
+struct WireSum {
+    currency: String,
+    minor: String,
+}
+
+impl From<Sum> for WireSum {
+    fn from(sum: Sum) -> Self {
+        Self { currency: sum.currency().to_owned(), minor: sum.minor.to_string() }
+    }
+}
+
+impl TryFrom<WireSum> for Sum {
+    type Error = AmountError;
+    fn try_from(wire: WireSum) -> Result<Self, AmountError> {
+        let currency = Currency::from_code(&wire.currency).ok_or(AmountError::UnknownCurrency(wire.currency))?;
+        Ok(Self { currency, minor: wire.minor.parse().map_err(|_| AmountError::NotANumber)? })
+    }
+}
+
+impl From<Money> for Sum {
+    fn from(money: Money) -> Self {
+        Self { currency: money.currency, minor: i128::from(money.minor) }
+    }
+}
+
+impl Sum {
+    /// Whole minor units.
+    pub fn minor(self) -> i128 {
+        self.minor
+    }
+
+    /// The ISO 4217 code.
+    pub fn currency(self) -> &'static str {
+        self.currency.code()
+    }
+
+    /// How many decimals the currency has: 2 for the euro, 0 for the yen, 3 for the dinar.
+    pub fn decimals(self) -> usize {
+        usize::from(self.currency.exponent().unwrap_or(0))
+    }
+
+    /// The sign that people write for the currency, where it means no other.
+    pub fn symbol(self) -> Option<&'static str> {
+        match self.currency {
+            Currency::EUR => Some("€"),
+            Currency::USD => Some("$"),
+            Currency::GBP => Some("£"),
+            _ => None,
+        }
+    }
+
+    /// The digits without sign: the whole units, grouped by `thousands`, then `decimal` and the minor units.
+    pub fn digits(self, thousands: &str, decimal: &str) -> String {
+        let decimals = self.decimals();
+        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        let mut text = grouped(whole, thousands);
+        if decimals > 0 {
+            text.push_str(decimal);
+            text.push_str(fraction);
+        }
+        text
+    }
+}
+
+/// `€45,300.00`: the sign, the symbol (or code where there is no symbol of its own), thousands, minor units.
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.minor < 0 { "−" } else { "" };
+        let digits = self.digits(",", ".");
+        match self.symbol() {
+            Some(symbol) => write!(f, "{sign}{symbol}{digits}"),
+            None => write!(f, "{sign}{} {digits}", self.currency()),
+        }
+    }
+}
+
+/// Digits in groups of three from the right.
+pub fn grouped(digits: &str, thousands: &str) -> String {
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push_str(thousands);
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Sums per currency. Amounts of different currencies are never added.
@@ -167,48 +266,15 @@ impl Totals {
         Ok(())
     }
 
-    /// Each currency's sum as text, by currency code; currencies whose sum is nothing are left out.
-    pub fn lines(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .filter(|(_, minor)| **minor != 0)
-            .map(|(currency, minor)| Sum(*currency, *minor).to_string())
-            .collect()
+    /// Each currency's sum, by currency code; currencies whose sum is nothing are left out.
+    pub fn sums(&self) -> Vec<Sum> {
+        self.all_sums().into_iter().filter(|sum| sum.minor != 0).collect()
     }
 
-    /// Each currency's sum as text, with those that are nothing.
-    pub fn all_lines(&self) -> Vec<String> {
-        self.0.iter().map(|(currency, minor)| Sum(*currency, *minor).to_string()).collect()
+    /// Each currency's sum, with those that are nothing.
+    pub fn all_sums(&self) -> Vec<Sum> {
+        self.0.iter().map(|(&currency, &minor)| Sum { currency, minor }).collect()
     }
-}
-
-struct Sum(Currency, i128);
-
-impl fmt::Display for Sum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_money(f, self.1, self.0)
-    }
-}
-
-/// Writes `€45,300.00`: sign, symbol (or code where there is no symbol of its own), thousands, minor units.
-fn write_money(f: &mut fmt::Formatter<'_>, minor: i128, currency: Currency) -> fmt::Result {
-    let exponent = usize::from(currency.exponent().unwrap_or(0));
-    let digits = format!("{:0>width$}", minor.unsigned_abs(), width = exponent + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - exponent);
-    let sign = if minor < 0 { "−" } else { "" };
-    match currency {
-        Currency::EUR => write!(f, "{sign}€")?,
-        Currency::USD => write!(f, "{sign}$")?,
-        Currency::GBP => write!(f, "{sign}£")?,
-        other => write!(f, "{sign}{} ", other.code())?,
-    }
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            f.write_str(",")?;
-        }
-        write!(f, "{digit}")?;
-    }
-    if exponent > 0 { write!(f, ".{fraction}") } else { Ok(()) }
 }
 
 /// True if two texts are the same number, or the same text where one is no number.
@@ -277,7 +343,10 @@ mod tests {
             totals.add(most).unwrap();
         }
         totals.add(Money::from_minor(5, "USD").unwrap()).unwrap();
-        assert_eq!(totals.lines(), ["€276,701,161,105,643,274.21", "$0.05"]);
+        let sums: Vec<String> = totals.sums().iter().map(Sum::to_string).collect();
+        assert_eq!(sums, ["€276,701,161,105,643,274.21", "$0.05"]);
+        let back: Vec<Sum> = serde_json::from_str(&serde_json::to_string(&totals.sums()).unwrap()).unwrap();
+        assert_eq!(back, totals.sums());
         let mut full = Totals([(Currency::EUR, i128::MAX)].into());
         assert_eq!(full.add(most), Err(SumTooLarge("EUR")));
     }

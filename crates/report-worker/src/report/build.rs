@@ -5,13 +5,15 @@ use jiff::Timestamp;
 use super::completeness::completeness;
 use super::corrections::corrections;
 use super::definition::{Definition, Subject};
-use super::document::{Document, Row, Section};
+use super::document::{Cell, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
+use super::locale::Locale;
 use super::text::one_line;
+use super::words::{Columns, Noun, Words, fill};
 use super::{deals, invoices};
 use crate::domain::account::Account;
 use crate::domain::changes::{Change, ChangeKind, Rules};
 use crate::domain::completeness::Completeness;
-use crate::domain::money::{Amount, Money, SumTooLarge, Totals};
+use crate::domain::money::{Amount, AmountError, Money, SumTooLarge, Totals};
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::Record;
 
@@ -25,6 +27,8 @@ pub struct Scene<'a> {
     pub account: &'a Account,
     /// The rules that the changes were derived by, with the reporting zone.
     pub rules: Rules<'a>,
+    /// The language, and how numbers and dates are written.
+    pub locale: Locale,
     /// The moment of building.
     pub now: Timestamp,
     /// Since when money received is counted by payment records: since the account has any. What was received before
@@ -69,6 +73,18 @@ pub struct Built {
     pub is_empty: bool,
 }
 
+impl Scene<'_> {
+    /// The texts of the report's language.
+    pub(super) fn words(&self) -> &'static Words {
+        self.locale.words()
+    }
+
+    /// A moment as the report shows it.
+    pub(super) fn shown_moment(&self, at: Timestamp) -> String {
+        self.locale.moment(at.to_zoned(self.rules.zone.clone()).datetime())
+    }
+}
+
 /// Builds a report.
 ///
 /// # Errors
@@ -83,32 +99,38 @@ pub fn build(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Resu
         tables.iter().chain(&corrections).map(|table| (table.news.clone(), table.headline.clone())).unzip();
     // In the figures the news comes first; the mail opens with what the reader was told wrongly.
     tables.splice(0..0, corrections);
-    let date = scene.now.to_zoned(scene.rules.zone.clone()).strftime("%-d %b %Y").to_string();
+    let words = scene.words();
+    let title = match definition.subject {
+        Subject::ClosedDeals => words.closed_deals,
+        Subject::Invoices => words.invoices,
+    };
+    let date = scene.locale.date(scene.now.to_zoned(scene.rules.zone.clone()).date());
     let document = Document {
-        title: definition.title.to_owned(),
-        subject: subject(definition.title, &news, &date),
+        name: definition.name.to_owned(),
+        locale: scene.locale,
+        title: title.to_owned(),
+        subject: subject(title, &news, &date, words),
         date,
         headlines,
         sections: tables.into_iter().map(|table| table.section).collect(),
-        notes: vec![
-            completeness(scene),
-            format!(
-                "Days are those of {}. Amounts are as in HubSpot at {}.",
-                scene.rules.zone.iana_name().unwrap_or(&scene.account.time_zone),
-                moment(scene.now, scene),
-            ),
-        ],
+        notes: vec![completeness(scene), days_and_amounts(scene)],
     };
     Ok(Built { is_empty: document.sections.is_empty(), document })
 }
 
+/// Whose days these are, and as of when the amounts stand.
+pub(super) fn days_and_amounts(scene: &Scene<'_>) -> String {
+    let zone = scene.rules.zone.iana_name().unwrap_or(&scene.account.time_zone);
+    fill(scene.words().days_and_amounts, &[zone, &scene.shown_moment(scene.now)])
+}
+
 /// The subject says the news, as much of it as a list of mails shows.
-fn subject(title: &str, news: &[String], date: &str) -> String {
-    let mut text = format!("{title}: ");
+pub(super) fn subject(title: &str, news: &[String], date: &str, words: &Words) -> String {
+    let mut text = format!("{title}{}", words.colon);
     for (index, part) in news.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
         if index > 0 && text.chars().count() + part.chars().count() > SUBJECT_CHARACTERS {
-            text.push_str(" and more");
+            text.push_str(&format!(" {}", words.and_more));
             break;
         }
         text.push_str(separator);
@@ -121,31 +143,28 @@ fn subject(title: &str, news: &[String], date: &str) -> String {
 pub(super) struct Table {
     /// For the subject: `3 won €45,300.00`.
     pub(super) news: String,
-    /// For the head of the mail: `3 deals won: €45,300.00`.
-    pub(super) headline: String,
+    /// For the head of the mail.
+    pub(super) headline: Headline,
     /// The table itself.
     pub(super) section: Section,
 }
 
-/// What a table is about, in words.
-pub(super) struct Words {
-    pub(super) title: &'static str,
-    /// For the subject, after the count: `won`.
-    pub(super) short: &'static str,
-    /// One of them: `deal won`.
-    pub(super) one: &'static str,
-    /// Several: `deals won`.
-    pub(super) many: &'static str,
+/// A column of a table: which of the headings, and what stands in it.
+pub(super) type ColumnOf = (fn(&Columns) -> &'static str, ColumnKind);
+
+/// The columns with their headings in the report's language.
+pub(super) fn columns(columns: &[ColumnOf], words: &Words) -> Vec<Column> {
+    columns.iter().map(|(title, kind)| Column { title: title(&words.columns).to_owned(), kind: *kind }).collect()
 }
 
 impl Table {
-    /// Makes a table with the sum of its money, or nothing where there are no rows. The last `figures` columns are
-    /// figures.
+    /// Makes a table with the sum of its money, which stands in the last column, or nothing where there are no rows.
     pub(super) fn new(
-        words: &Words,
-        columns: &[&str],
-        figures: usize,
+        key: &str,
+        noun: &Noun,
+        columns_of: &[ColumnOf],
         rows: Vec<(Row, Option<Money>)>,
+        scene: &Scene<'_>,
     ) -> Result<Option<Self>, SumTooLarge> {
         if rows.is_empty() {
             return Ok(None);
@@ -157,72 +176,87 @@ impl Table {
                 None => left_out += 1,
             }
         }
-        let (count, totals) = (rows.len(), totals.all_lines());
-        let sum = totals.join(" and ");
-        let noun = if count == 1 { words.one } else { words.many };
-        let (between, colon) = if sum.is_empty() { ("", "") } else { (" ", ": ") };
+        let (count, sums, words) = (rows.len(), totals.all_sums(), scene.words());
+        let label = if scene.locale.is_one(count) { noun.one } else { noun.many };
+        let news = format!("{count} {} {}", noun.short, scene.locale.sums(&sums));
         Ok(Some(Self {
-            news: format!("{count} {}{between}{sum}", words.short),
-            headline: format!("{count} {noun}{colon}{sum}"),
+            news: news.trim_end().to_owned(),
+            headline: Headline { label: label.to_owned(), count, sums: sums.clone(), instead: None, before: None },
             section: Section {
-                title: words.title.to_owned(),
-                columns: columns.iter().map(|&column| column.to_owned()).collect(),
-                figures,
+                key: key.to_owned(),
+                title: noun.title.to_owned(),
+                record_column: words.columns.record.to_owned(),
+                columns: columns(columns_of, words),
                 rows: rows.into_iter().map(|(row, _)| row).collect(),
-                totals,
+                total: (!sums.is_empty()).then(|| Total { column: columns_of.len() - 1, sums }),
                 left_out,
+                cut: 0,
+                chart: None,
             },
         }))
     }
 }
 
 /// A row for an item: its name, its page and what must be known about it.
-pub(super) fn row(item: &Item, scene: &Scene<'_>, cells: Vec<String>) -> Row {
+pub(super) fn row(item: &Item, scene: &Scene<'_>, cells: Vec<Cell>) -> Row {
+    let words = &scene.words().notes;
     let mut notes = Vec::new();
     for amount in [&item.now.amount, &item.now.settled] {
         if amount.rounded {
-            notes.push(format!("rounded; HubSpot says {}", one_line(&amount.text)));
+            notes.push(fill(words.rounded, &[&one_line(&amount.text)]));
         }
     }
     if item.unsettled {
-        notes.push("HubSpot did not show the announced change within 5 minutes; figures as last read".to_owned());
+        notes.push(words.unsettled.to_owned());
     }
     let name = match &item.invoice {
-        Some(invoice) => format!("Payment for {}", invoice.name()),
+        Some(invoice) => fill(words.payment_for, &[&invoice.name()]),
         None => item.record.name(),
     };
     Row {
         name: one_line(&name),
-        url: scene.account.record_url(item.record.key.kind.type_id(), item.record.key.id),
+        url: Some(scene.account.record_url(item.record.key.kind.type_id(), item.record.key.id)),
         cells,
         notes,
     }
 }
 
-/// An amount as it is shown: money, or HubSpot's text and why it is not added up.
-pub(super) fn shown(amount: &Amount) -> String {
-    match &amount.money {
-        Ok(money) => money.to_string(),
-        Err(error) if amount.text.trim().is_empty() => error.to_string(),
-        Err(error) => format!("{} {} ({error})", one_line(&amount.text), one_line(&amount.currency)),
+/// An amount: money, or HubSpot's text and why it is not added up.
+pub(super) fn amount(amount: &Amount, scene: &Scene<'_>) -> Cell {
+    let words = &scene.words().amounts;
+    let error = match &amount.money {
+        Ok(money) => return Value::Money(*money).into(),
+        Err(AmountError::Missing) => words.missing.to_owned(),
+        Err(AmountError::NotANumber) => words.not_a_number.to_owned(),
+        Err(AmountError::TooLarge) => words.too_large.to_owned(),
+        Err(AmountError::UnknownCurrency(currency)) => fill(words.unknown_currency, &[&one_line(currency)]),
+    };
+    if amount.text.trim().is_empty() {
+        return Value::Text(error).into();
     }
+    let text = format!("{} {}", one_line(&amount.text), one_line(&amount.currency));
+    Cell::from(Value::Text(text)).noted(error)
 }
 
-/// What is shown where a record says nothing.
-pub(super) fn or_dash(text: Option<&str>) -> String {
-    text.map(one_line).filter(|text| !text.is_empty()).unwrap_or_else(|| "—".to_owned())
+/// A record's text as one inert line, or nothing.
+pub(super) fn text(text: Option<&str>) -> Cell {
+    match text.map(one_line).filter(|text| !text.is_empty()) {
+        Some(text) => Value::Text(text),
+        None => Value::Nothing,
+    }
+    .into()
 }
 
 /// The business date of an item, marked where it is not the record's own.
-pub(super) fn business_date(item: &Item, at: Timestamp, scene: &Scene<'_>) -> String {
+pub(super) fn business_date(item: &Item, at: Timestamp, scene: &Scene<'_>) -> Cell {
     let date = item.now.business_date(at, &scene.rules);
-    let text = date.date.strftime("%-d %b %Y").to_string();
-    if date.stated { text } else { format!("{text} (no date in HubSpot)") }
+    let cell = Cell::from(Value::Date(date.date));
+    if date.stated { cell } else { cell.noted(scene.words().notes.no_date) }
 }
 
-/// A moment in the reporting zone, to the minute.
-pub(super) fn moment(at: Timestamp, scene: &Scene<'_>) -> String {
-    at.to_zoned(scene.rules.zone.clone()).strftime("%-d %b %Y %H:%M").to_string()
+/// A moment in the reporting zone.
+pub(super) fn moment(at: Timestamp, scene: &Scene<'_>) -> Cell {
+    Value::Moment(at.to_zoned(scene.rules.zone.clone()).datetime()).into()
 }
 
 /// When the newest of the changes of these kinds took effect.

@@ -1,43 +1,43 @@
 //! The line at a report's end that says whether it is complete.
 
-use super::build::{Scene, moment};
+use super::build::Scene;
+use super::words::fill;
 use crate::domain::record::Kind;
 
 /// `Complete as of …`, or everything that speaks against it.
 pub(super) fn completeness(scene: &Scene<'_>) -> String {
-    let known = scene.completeness;
-    let Some(compared_at) = known.compared_at else {
-        return "Not known to be complete: the records that HubSpot had before are still being taken in.".to_owned();
-    };
-    let compared_at = moment(compared_at, scene);
+    let (known, words) = (scene.completeness, &scene.words().completeness);
+    let Some(compared_at) = known.compared_at else { return words.opening.to_owned() };
+    let compared_at = scene.shown_moment(compared_at);
     if known.is_known(scene.now, scene.rules.zone) {
-        return format!("Complete as of {compared_at}, when all records were last compared with HubSpot.");
+        return fill(words.complete, &[&compared_at]);
     }
     let mut doubts = Vec::new();
     if known.is_stale(scene.now, scene.rules.zone) {
-        doubts.push(format!("the records could not be compared with HubSpot since {compared_at}"));
+        doubts.push(fill(words.stale, &[&compared_at]));
     }
     match known.left_different {
         0 => {}
-        1 => doubts.push(format!("1 record differed from HubSpot at {compared_at} and was not read again")),
-        many => doubts.push(format!("{many} records differed from HubSpot at {compared_at} and were not read again")),
+        1 => doubts.push(fill(words.left_different_one, &[&compared_at])),
+        many => doubts.push(fill(words.left_different_many, &[&many.to_string(), &compared_at])),
     }
     match known.unread {
         0 => {}
-        1 => doubts.push("1 record that HubSpot told of could not be read yet".to_owned()),
-        many => doubts.push(format!("{many} records that HubSpot told of could not be read yet")),
+        1 => doubts.push(words.unread_one.to_owned()),
+        many => doubts.push(fill(words.unread_many, &[&many.to_string()])),
     }
     if !known.left_out.is_empty() {
-        let kinds: Vec<&str> = known.left_out.iter().copied().map(plural).collect();
-        doubts.push(format!("HubSpot does not let Closing Bell read {}", kinds.join(" and ")));
+        let kinds: Vec<String> = known
+            .left_out
+            .iter()
+            .map(|kind| match kind {
+                Kind::Deal => words.deals,
+                Kind::Invoice => words.invoices,
+                Kind::Payment => words.payments,
+            })
+            .map(str::to_owned)
+            .collect();
+        doubts.push(fill(words.left_out, &[&scene.locale.list(&kinds)]));
     }
-    format!("Not known to be complete: {}.", doubts.join("; "))
-}
-
-fn plural(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Deal => "deals",
-        Kind::Invoice => "invoices",
-        Kind::Payment => "payments",
-    }
+    fill(words.not_known, &[&doubts.join("; ")])
 }

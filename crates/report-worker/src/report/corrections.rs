@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::build::{Item, Scene, Table, moment, row, shown};
-use super::document::{Row, Section};
+use super::build::{ColumnOf, Item, Scene, Table, amount, columns, moment, row};
+use super::document::{Cell, ColumnKind, Headline, Row, Section, Total, Value};
+use super::text::one_line;
+use super::words::{Happened, StandingWords, fill};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::{SumTooLarge, Totals};
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, RecordKey};
+
+/// The columns of the corrections.
+pub(super) const COLUMNS: [ColumnOf; 5] = [
+    (|columns| columns.what_happened, ColumnKind::Text),
+    (|columns| columns.when, ColumnKind::Moment),
+    (|columns| columns.was, ColumnKind::Money),
+    (|columns| columns.now, ColumnKind::Money),
+    (|columns| columns.net_effect, ColumnKind::Money),
+];
 
 /// The corrections among the items, each merge as one.
 pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Table>, SumTooLarge> {
@@ -49,20 +60,23 @@ pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Ta
     if rows.is_empty() {
         return Ok(None);
     }
-    let columns = ["What happened", "When", "Was", "Now", "Net effect"];
-    let (count, totals) = (rows.len(), net.lines());
-    let noun = if count == 1 { "correction" } else { "corrections" };
-    let sum = if totals.is_empty() { "no net effect".to_owned() } else { totals.join(" and ") };
+    let (count, sums, words) = (rows.len(), net.sums(), scene.words());
+    let noun = if scene.locale.is_one(count) { words.nouns.corrections.one } else { words.nouns.corrections.many };
+    let instead = sums.is_empty().then(|| words.notes.no_net_effect.to_owned());
+    let effect = instead.clone().unwrap_or_else(|| scene.locale.sums(&sums));
     Ok(Some(Table {
-        news: format!("{count} {noun} {sum}"),
-        headline: format!("{count} {noun}: {sum}"),
+        news: format!("{count} {noun} {effect}"),
+        headline: Headline { label: noun.to_owned(), count, sums: sums.clone(), instead, before: None },
         section: Section {
-            title: "Corrections".to_owned(),
-            columns: columns.map(str::to_owned).to_vec(),
-            figures: 3,
+            key: "corrections".to_owned(),
+            title: words.nouns.corrections.title.to_owned(),
+            record_column: words.columns.record.to_owned(),
+            columns: columns(&COLUMNS, words),
             rows,
-            totals,
+            total: (!sums.is_empty()).then(|| Total { column: COLUMNS.len() - 1, sums }),
             left_out: 0,
+            cut: 0,
+            chart: None,
         },
     }))
 }
@@ -96,43 +110,51 @@ fn correction(
     effect: &Totals,
     scene: &Scene<'_>,
 ) -> Row {
+    let all_words = scene.words();
     let changes = item.changes.iter().chain(losers.iter().flat_map(|loser| &loser.changes));
     let mut words: Vec<&str> = Vec::new();
     let mut latest = None;
     for change in changes {
         latest = latest.max(Some(change.effective_at));
-        if let Some(word) = word(change.kind)
+        if let Some(word) = word(change.kind, &all_words.happened)
             && !words.contains(&word)
         {
             words.push(word);
         }
     }
-    let or_none = |lines: Vec<String>| if lines.is_empty() { "—".to_owned() } else { lines.join(" and ") };
-    let was = match own {
+    let standing = |position| standing(position, &all_words.standing);
+    let was: Cell = match own {
         // Where nothing was counted, the reader is told what it was instead.
-        Some(position) if before.all_lines().is_empty() => standing(position),
-        _ => or_none(before.all_lines()),
+        Some(position) if before.all_sums().is_empty() => Value::Text(standing(position).to_owned()).into(),
+        _ => Value::Sums(before.all_sums()).into(),
     };
-    let now = if own.is_some() { now(&item.now) } else { "—".to_owned() };
+    let now = match own {
+        None => Value::Nothing.into(),
+        Some(_) if counts(&item.now) => amount(&item.now.amount, scene),
+        Some(_) => Value::Text(standing(&item.now).to_owned()).into(),
+    };
     // Where the figure is the same, what changed is how the record stands.
     let (was, now) = match own {
-        Some(position) if was == now && position.standing != item.now.standing => {
-            (format!("{was} ({})", standing(position)), format!("{now} ({})", standing(&item.now)))
+        Some(position)
+            if scene.locale.cell(&was) == scene.locale.cell(&now) && position.standing != item.now.standing =>
+        {
+            (was.noted(standing(position)), now.noted(standing(&item.now)))
         }
         _ => (was, now),
     };
     let cells = vec![
-        words.join(", "),
-        latest.map_or_else(String::new, |at| moment(at, scene)),
+        Value::Text(words.join(", ")).into(),
+        latest.map_or_else(|| Value::Nothing.into(), |at| moment(at, scene)),
         was,
         now,
-        or_none(effect.lines()),
+        Value::Sums(effect.sums()).into(),
     ];
     let mut row = row(item, scene, cells);
-    row.notes.extend(losers.iter().map(|loser| format!("merged from {}", super::text::one_line(&loser.record.name()))));
+    let notes = &all_words.notes;
+    row.notes.extend(losers.iter().map(|loser| fill(notes.merged_from, &[&one_line(&loser.record.name())])));
     match item.was.as_ref().map(|was| was.reported_at) {
-        Some(Some(at)) => row.notes.push(format!("reported {}", moment(at, scene))),
-        Some(None) => row.notes.push("as it stood when the books were opened".to_owned()),
+        Some(Some(at)) => row.notes.push(fill(notes.reported, &[&scene.shown_moment(at)])),
+        Some(None) => row.notes.push(notes.at_opening.to_owned()),
         None => {}
     }
     row
@@ -185,24 +207,25 @@ fn is_correction(item: &Item) -> bool {
     }
 }
 
-fn word(kind: ChangeKind) -> Option<&'static str> {
+/// What a change did to what was told, in words; nothing for what is news.
+pub(super) fn word(kind: ChangeKind, words: &Happened) -> Option<&'static str> {
     Some(match kind {
-        ChangeKind::DealWon => "won",
-        ChangeKind::DealLost => "lost",
-        ChangeKind::DealReopened => "reopened",
+        ChangeKind::DealWon => words.won,
+        ChangeKind::DealLost => words.lost,
+        ChangeKind::DealReopened => words.reopened,
         ChangeKind::DealAmountChanged | ChangeKind::InvoiceAmountChanged | ChangeKind::PaymentAmountChanged => {
-            "amount changed"
+            words.amount_changed
         }
-        ChangeKind::DealCloseDateMoved => "close date moved",
-        ChangeKind::InvoiceVoided => "voided",
-        ChangeKind::InvoiceReopened => "open again",
-        ChangeKind::InvoiceDrafted => "a draft again",
-        ChangeKind::InvoiceDateMoved => "invoice date moved",
-        ChangeKind::PaymentFailed => "failed",
-        ChangeKind::PaymentRefunded => "refunded",
-        ChangeKind::RecordMerged => "merged",
-        ChangeKind::RecordArchived => "archived",
-        ChangeKind::RecordRestored => "restored",
+        ChangeKind::DealCloseDateMoved => words.close_date_moved,
+        ChangeKind::InvoiceVoided => words.voided,
+        ChangeKind::InvoiceReopened => words.open_again,
+        ChangeKind::InvoiceDrafted => words.drafted,
+        ChangeKind::InvoiceDateMoved => words.invoice_date_moved,
+        ChangeKind::PaymentFailed => words.failed,
+        ChangeKind::PaymentRefunded => words.refunded,
+        ChangeKind::RecordMerged => words.merged,
+        ChangeKind::RecordArchived => words.archived,
+        ChangeKind::RecordRestored => words.restored,
         ChangeKind::InvoiceCreated
         | ChangeKind::InvoicePartPaid
         | ChangeKind::InvoicePaid
@@ -211,26 +234,22 @@ fn word(kind: ChangeKind) -> Option<&'static str> {
     })
 }
 
-fn standing(position: &Position) -> String {
-    let word = match position.standing {
-        Standing::Open => "open",
-        Standing::Won => "won",
-        Standing::Lost => "lost",
-        Standing::Draft => "draft",
-        Standing::Issued => "open",
-        Standing::Paid => "paid",
-        Standing::Voided => "voided",
-        Standing::Pending => "pending",
-        Standing::Received => "received",
-        Standing::Archived => "archived",
-        Standing::Merged { .. } => "merged",
-    };
-    word.to_owned()
+fn standing(position: &Position, words: &StandingWords) -> &'static str {
+    match position.standing {
+        Standing::Open | Standing::Issued => words.open,
+        Standing::Won => words.won,
+        Standing::Lost => words.lost,
+        Standing::Draft => words.draft,
+        Standing::Paid => words.paid,
+        Standing::Voided => words.voided,
+        Standing::Pending => words.pending,
+        Standing::Received => words.received,
+        Standing::Archived => words.archived,
+        Standing::Merged { .. } => words.merged,
+    }
 }
 
-fn now(position: &Position) -> String {
-    match position.standing {
-        Standing::Won | Standing::Issued | Standing::Paid | Standing::Received => shown(&position.amount),
-        _ => standing(position),
-    }
+/// True if what is shown of a record is its amount.
+fn counts(position: &Position) -> bool {
+    matches!(position.standing, Standing::Won | Standing::Issued | Standing::Paid | Standing::Received)
 }

@@ -1,39 +1,45 @@
 //! The closed deals: won and lost.
 
-use super::build::{Item, Scene, Table, Words, business_date, effective_at, moment, or_dash, row, shown};
+use super::build::{ColumnOf, Item, Scene, Table, amount, business_date, effective_at, moment, row, text};
+use super::document::ColumnKind as Kind;
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::SumTooLarge;
 use crate::domain::position::Standing;
-use crate::domain::record::Kind;
+use crate::domain::record;
 
-const COLUMNS: [&str; 5] = ["Company", "Owner", "Close date", "Closed", "Amount"];
-
-const WON: Words = Words { title: "Won", short: "won", one: "deal won", many: "deals won" };
-const LOST: Words = Words { title: "Lost", short: "lost", one: "deal lost", many: "deals lost" };
+const COLUMNS: [ColumnOf; 5] = [
+    (|columns| columns.company, Kind::Text),
+    (|columns| columns.owner, Kind::Text),
+    (|columns| columns.close_date, Kind::Date),
+    (|columns| columns.closed, Kind::Moment),
+    (|columns| columns.amount, Kind::Money),
+];
 
 /// The tables of the deals that are news: closed now, and not told as such before.
 pub(super) fn tables(items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+    let nouns = &scene.words().nouns;
     let mut tables = Vec::new();
-    for (standing, closed_by, words) in
-        [(Standing::Won, ChangeKind::DealWon, WON), (Standing::Lost, ChangeKind::DealLost, LOST)]
-    {
+    for (key, standing, closed_by, noun) in [
+        ("won", Standing::Won, ChangeKind::DealWon, &nouns.won),
+        ("lost", Standing::Lost, ChangeKind::DealLost, &nouns.lost),
+    ] {
         let rows = items
             .iter()
-            .filter(|item| item.record.key.kind == Kind::Deal && item.now.standing == standing)
+            .filter(|item| item.record.key.kind == record::Kind::Deal && item.now.standing == standing)
             .filter(|item| item.was.as_ref().is_none_or(|was| was.position.standing != standing))
             .filter_map(|item| {
                 let at = effective_at(item, &[closed_by, ChangeKind::RecordRestored])?;
                 let cells = vec![
-                    or_dash(item.record.company.as_deref()),
-                    or_dash(item.record.owner.as_deref()),
+                    text(item.record.company.as_deref()),
+                    text(item.record.owner.as_deref()),
                     business_date(item, at, scene),
                     moment(at, scene),
-                    shown(&item.now.amount),
+                    amount(&item.now.amount, scene),
                 ];
                 Some((row(item, scene, cells), item.now.amount.money.clone().ok()))
             })
             .collect();
-        tables.extend(Table::new(&words, &COLUMNS, 1, rows)?);
+        tables.extend(Table::new(key, noun, &COLUMNS, rows, scene)?);
     }
     Ok(tables)
 }

@@ -3,97 +3,120 @@
 use jiff::Timestamp;
 
 use super::build::{
-    Item, Scene, Table, Words, business_date, effective_at, is_closed_record, moment, or_dash, row, shown,
+    ColumnOf, Item, Scene, Table, amount, business_date, effective_at, is_closed_record, moment, row, text,
 };
-use super::document::Row;
+use super::document::{Cell, ColumnKind, Row, Value};
+use super::words::{Columns, Noun, Nouns};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::{Amount, Money, SumTooLarge};
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::Kind;
 
-type Figures = (Vec<String>, Option<Money>);
+type Figures = (Vec<Cell>, Option<Money>);
+type Heading = fn(&Columns) -> &'static str;
 
 /// One sort of news about invoices: what puts an invoice into it, and its figures.
 struct Sort {
     kind: ChangeKind,
-    words: Words,
-    columns: [&'static str; 6],
-    figures: fn(&Item) -> Figures,
+    key: &'static str,
+    noun: fn(&Nouns) -> &Noun,
+    /// The headings of the moment and of the two figures.
+    headings: [Heading; 3],
+    figures: fn(&Item, &Scene<'_>) -> Figures,
 }
 
 const SORTS: [Sort; 5] = [
     Sort {
         kind: ChangeKind::InvoiceCreated,
-        words: Words { title: "Created", short: "created", one: "invoice created", many: "invoices created" },
-        columns: ["Company", "Invoice date", "Due", "Created at", "Paid", "Billed"],
-        figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
+        key: "created",
+        noun: |nouns| &nouns.created,
+        headings: [|columns| columns.created_at, |columns| columns.paid, |columns| columns.billed],
+        figures: |item, scene| (vec![paid(&item.now.settled, scene), amount(&item.now.amount, scene)], billed(item)),
     },
     Sort {
         kind: ChangeKind::InvoicePaid,
-        words: Words { title: "Paid", short: "paid", one: "invoice paid", many: "invoices paid" },
-        columns: ["Company", "Invoice date", "Due", "Paid at", "Paid", "Billed"],
-        figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
+        key: "paid",
+        noun: |nouns| &nouns.paid,
+        headings: [|columns| columns.paid_at, |columns| columns.paid, |columns| columns.billed],
+        figures: |item, scene| (vec![paid(&item.now.settled, scene), amount(&item.now.amount, scene)], billed(item)),
     },
     Sort {
         kind: ChangeKind::InvoicePartPaid,
-        words: Words { title: "Part paid", short: "part paid", one: "invoice part paid", many: "invoices part paid" },
-        columns: ["Company", "Invoice date", "Due", "Paid at", "Billed", "Paid so far"],
-        figures: |item| (vec![shown(&item.now.amount), shown(&item.now.settled)], settled(item)),
+        key: "part-paid",
+        noun: |nouns| &nouns.part_paid,
+        headings: [|columns| columns.paid_at, |columns| columns.billed, |columns| columns.paid_so_far],
+        figures: |item, scene| (vec![amount(&item.now.amount, scene), amount(&item.now.settled, scene)], settled(item)),
     },
     Sort {
         kind: ChangeKind::InvoiceOverdue,
-        words: Words { title: "Overdue", short: "overdue", one: "invoice overdue", many: "invoices overdue" },
-        columns: ["Company", "Invoice date", "Due", "Since", "Billed", "Still to pay"],
-        figures: |item| {
+        key: "overdue",
+        noun: |nouns| &nouns.overdue,
+        headings: [|columns| columns.since, |columns| columns.billed, |columns| columns.still_to_pay],
+        figures: |item, scene| {
             let owed = owed(item);
-            let text = owed.map_or_else(|| shown(&item.now.amount), |money| money.to_string());
-            (vec![shown(&item.now.amount), text], owed)
+            let still = owed.map_or_else(|| amount(&item.now.amount, scene), |money| Value::Money(money).into());
+            (vec![amount(&item.now.amount, scene), still], owed)
         },
     },
     Sort {
         kind: ChangeKind::InvoiceVoided,
-        words: Words { title: "Voided", short: "voided", one: "invoice voided", many: "invoices voided" },
-        columns: ["Company", "Invoice date", "Due", "Voided at", "Paid", "Billed"],
-        figures: |item| (vec![shown_or_dash(&item.now.settled), shown(&item.now.amount)], billed(item)),
+        key: "voided",
+        noun: |nouns| &nouns.voided,
+        headings: [|columns| columns.voided_at, |columns| columns.paid, |columns| columns.billed],
+        figures: |item, scene| (vec![paid(&item.now.settled, scene), amount(&item.now.amount, scene)], billed(item)),
     },
 ];
 
-const RECEIVED: Words =
-    Words { title: "Money received", short: "received", one: "payment received", many: "payments received" };
-const REFUNDED: Words = Words { title: "Refunds", short: "refunded", one: "refund", many: "refunds" };
+const MONEY_COLUMNS: [ColumnOf; 4] = [
+    (|columns| columns.company, ColumnKind::Text),
+    (|columns| columns.date, ColumnKind::Date),
+    (|columns| columns.when, ColumnKind::Moment),
+    (|columns| columns.amount, ColumnKind::Money),
+];
 
 /// The tables of what is news about invoices and payments: what came, the money, then what is amiss.
 pub(super) fn tables(items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
     let (came, amiss) = SORTS.split_at(3);
+    let nouns = &scene.words().nouns;
     let mut tables = sorted(came, items, scene)?;
     let (mut received, mut refunded) = payments(items, scene);
     let by_invoice = receipts(items, scene);
     received.extend(by_invoice.0);
     refunded.extend(by_invoice.1);
-    for (words, rows) in [(RECEIVED, received), (REFUNDED, refunded)] {
-        tables.extend(Table::new(&words, &["Company", "Date", "When", "Amount"], 1, rows)?);
+    for (key, noun, rows) in [("received", &nouns.received, received), ("refunds", &nouns.refunded, refunded)] {
+        tables.extend(Table::new(key, noun, &MONEY_COLUMNS, rows, scene)?);
     }
     tables.extend(sorted(amiss, items, scene)?);
     Ok(tables)
 }
 
 fn sorted(sorts: &[Sort], items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+    let (notes, nouns) = (&scene.words().notes, &scene.words().nouns);
     let mut tables = Vec::new();
     for sort in sorts {
         let rows = invoices(items, sort)
             .map(|(item, at)| {
-                let (figures, money) = (sort.figures)(item);
+                let (figures, money) = (sort.figures)(item, scene);
                 let mut row = invoice_row(item, at, figures, scene);
                 if !item.now.billable {
-                    row.notes.push("not billable, so not added up".to_owned());
+                    row.notes.push(notes.not_billable.to_owned());
                 }
                 if sort.kind == ChangeKind::InvoiceVoided {
-                    row.notes.push("created and voided before anybody was told".to_owned());
+                    row.notes.push(notes.voided_untold.to_owned());
                 }
                 (row, money.filter(|_| item.now.billable))
             })
             .collect();
-        tables.extend(Table::new(&sort.words, &sort.columns, 2, rows)?);
+        let [moment, first, last] = sort.headings;
+        let columns: [ColumnOf; 6] = [
+            (|columns| columns.company, ColumnKind::Text),
+            (|columns| columns.invoice_date, ColumnKind::Date),
+            (|columns| columns.due, ColumnKind::Date),
+            (moment, ColumnKind::Moment),
+            (first, ColumnKind::Money),
+            (last, ColumnKind::Money),
+        ];
+        tables.extend(Table::new(sort.key, (sort.noun)(nouns), &columns, rows, scene)?);
     }
     Ok(tables)
 }
@@ -130,15 +153,15 @@ fn was_told(item: &Item) -> bool {
     [Standing::Issued, Standing::Paid, Standing::Voided].into_iter().any(|standing| was(item, standing))
 }
 
-fn invoice_row(item: &Item, at: Timestamp, figures: Vec<String>, scene: &Scene<'_>) -> Row {
-    let due = item.now.due.map_or_else(|| "—".to_owned(), |day| day.strftime("%-d %b %Y").to_string());
+fn invoice_row(item: &Item, at: Timestamp, figures: Vec<Cell>, scene: &Scene<'_>) -> Row {
+    let due = item.now.due.map_or(Value::Nothing, Value::Date).into();
     let mut cells = vec![company(item), business_date(item, at, scene), due, moment(at, scene)];
     cells.extend(figures);
     row(item, scene, cells)
 }
 
-fn company(item: &Item) -> String {
-    or_dash(item.invoice.as_ref().unwrap_or(&item.record).company.as_deref())
+fn company(item: &Item) -> Cell {
+    text(item.invoice.as_ref().unwrap_or(&item.record).company.as_deref())
 }
 
 fn billed(item: &Item) -> Option<Money> {
@@ -155,8 +178,9 @@ fn owed(item: &Item) -> Option<Money> {
     Money::from_minor(billed.minor().checked_sub(paid)?, billed.currency())
 }
 
-fn shown_or_dash(amount: &Amount) -> String {
-    if amount.text.trim().is_empty() { "—".to_owned() } else { shown(amount) }
+/// What was paid, or nothing where HubSpot says nothing.
+fn paid(settled: &Amount, scene: &Scene<'_>) -> Cell {
+    if settled.text.trim().is_empty() { Value::Nothing.into() } else { amount(settled, scene) }
 }
 
 type Rows = Vec<(Row, Option<Money>)>;
@@ -169,14 +193,15 @@ fn payments(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
     for item in items.iter().filter(stands) {
         let effective_at = |kind| effective_at(item, &[kind]).filter(|at| *at > since);
         if let Some(at) = effective_at(ChangeKind::PaymentReceived).filter(|_| !was(item, Standing::Received)) {
-            let cells = vec![company(item), business_date(item, at, scene), moment(at, scene), shown(&item.now.amount)];
+            let date = business_date(item, at, scene);
+            let cells = vec![company(item), date, moment(at, scene), amount(&item.now.amount, scene)];
             received.push((row(item, scene, cells), billed(item)));
         }
         if let Some(at) = effective_at(ChangeKind::PaymentRefunded) {
             let before = item.was.as_ref().and_then(|was| was.position.settled.money.clone().ok());
             let money = difference(before, settled(item));
-            let text = money.map_or_else(|| shown(&item.now.settled), |money| money.to_string());
-            let cells = vec![company(item), day(at, scene), moment(at, scene), text];
+            let back = money.map_or_else(|| amount(&item.now.settled, scene), |money| Value::Money(money).into());
+            let cells = vec![company(item), day(at, scene), moment(at, scene), back];
             refunded.push((row(item, scene, cells), money));
         }
     }
@@ -196,7 +221,7 @@ fn receipts(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
         let now = settled.and_then(|settled| settled.money.ok());
         let Some(at) = item.changes.iter().map(|change| change.effective_at).max() else { continue };
         let before = item.was.as_ref().and_then(|was| was.position.settled.money.clone().ok());
-        let cells = |money: Money| vec![company(item), day(at, scene), moment(at, scene), money.to_string()];
+        let cells = |money| vec![company(item), day(at, scene), moment(at, scene), Value::Money(money).into()];
         let other_currency = before.zip(now).is_some_and(|(before, now)| before.currency() != now.currency());
         if let Some(back) = before.filter(|before| other_currency && before.minor() > 0) {
             refunded.push((row(item, scene, cells(back)), Some(back)));
@@ -217,8 +242,8 @@ fn receipts(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
 }
 
 /// The day of a moment in the reporting zone.
-fn day(at: Timestamp, scene: &Scene<'_>) -> String {
-    at.to_zoned(scene.rules.zone.clone()).strftime("%-d %b %Y").to_string()
+fn day(at: Timestamp, scene: &Scene<'_>) -> Cell {
+    Value::Date(at.to_zoned(scene.rules.zone.clone()).date()).into()
 }
 
 /// What came on top of an earlier amount in the same currency; in another currency, all of it.

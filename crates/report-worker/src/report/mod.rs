@@ -7,14 +7,17 @@ mod deals;
 mod definition;
 mod document;
 mod invoices;
+mod locale;
 mod render;
 mod sample;
 #[cfg(test)]
 mod tests;
 mod text;
+mod words;
 
 pub use build::{Built, Item, Scene, Was, build};
 pub use definition::{BUILT_IN, Definition, Subject};
-pub use document::{Document, Row, Section};
+pub use document::{Bar, Before, Cell, Chart, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
+pub use locale::{Dates, Language, Locale};
 pub use render::{html, plain_text};
 pub use sample::sample;

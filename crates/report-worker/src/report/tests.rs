@@ -38,17 +38,31 @@ fn complete_as_of(moment: &str) -> Completeness {
 
 /// Builds a report from the sample, after `edit` has had its way with it.
 fn built(name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
+    built_in(Locale::default(), name, edit)
+}
+
+fn built_in(locale: Locale, name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
     let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
     let rules =
         Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
     let completeness = complete_as_of("2026-11-21T23:05:00Z");
     let now = at("2026-11-22T17:30:00Z");
-    let scene = Scene { account: &account, rules, now, payments_since: None, completeness: &completeness };
+    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
     let definition = Definition::named(name).unwrap();
     let mut items = sample(&scene);
     items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
     edit(&mut items, &scene);
     build(&definition, &items, &scene).unwrap()
+}
+
+/// What stands in a table's first row.
+fn cells(section: &Section) -> Vec<String> {
+    section.rows[0].cells.iter().map(|cell| Locale::default().cell(cell)).collect()
+}
+
+/// What stands below a table.
+fn totals(section: &Section) -> String {
+    section.total.as_ref().map_or_else(String::new, |total| Locale::default().sums(&total.sums))
 }
 
 fn as_is(_: &mut Vec<Item>, _: &Scene<'_>) {}
@@ -64,6 +78,19 @@ fn the_closed_deals_report_reads_well() {
 fn the_invoices_report_reads_well() {
     let document = built("invoices", as_is).document;
     insta::assert_snapshot!("invoices_text", plain_text(&document));
+}
+
+#[test]
+fn a_report_is_wholly_in_its_language() {
+    for (language, word) in [(Language::De, "de"), (Language::Fr, "fr")] {
+        for name in ["closed-deals", "invoices"] {
+            let document = built_in(Locale { language, dates: Dates::Local }, name, as_is).document;
+            insta::assert_snapshot!(
+                format!("{name}_{word}"),
+                format!("{}\n\n{}", document.subject, plain_text(&document))
+            );
+        }
+    }
 }
 
 #[test]
@@ -111,8 +138,8 @@ fn a_told_deal_that_is_archived_is_taken_back() {
     .sections
     .remove(0);
     assert_eq!(section.title, "Corrections");
-    assert_eq!(section.rows[0].cells, ["archived", "22 Nov 2026 16:00", "€12,300.50", "archived", "−€12,300.50"]);
-    assert_eq!(section.totals, ["−€12,300.50"]);
+    assert_eq!(cells(&section), ["archived", "22 Nov 2026 16:00", "€12,300.50", "archived", "−€12,300.50"]);
+    assert_eq!(totals(&section), "−€12,300.50");
 }
 
 #[test]
@@ -125,7 +152,7 @@ fn another_currency_nets_each_currency_by_itself() {
     .document
     .sections
     .remove(0);
-    assert_eq!(section.rows[0].cells[2..], ["€12,300.50", "$12,300.50", "−€12,300.50 and $12,300.50"]);
+    assert_eq!(cells(&section)[2..], ["€12,300.50", "$12,300.50", "−€12,300.50 and $12,300.50"]);
 }
 
 #[test]
@@ -143,7 +170,7 @@ fn a_merge_nets_to_one_correction() {
     let section = &built.document.sections[0];
     assert_eq!(section.rows.len(), 1);
     assert_eq!(section.rows[0].name, "Website relaunch");
-    assert_eq!(section.rows[0].cells[2..], ["€17,500.50", "€12,300.50", "−€5,200.00"]);
+    assert_eq!(cells(section)[2..], ["€17,500.50", "€12,300.50", "−€5,200.00"]);
     assert_eq!(section.rows[0].notes[0], "merged from Fleet maintenance");
 }
 
@@ -173,18 +200,18 @@ fn a_deal_without_anything_is_shown_and_not_added_up() {
     .sections
     .remove(0);
     assert_eq!(section.rows[0].name, "deal 101");
-    let cells = ["—", "—", "22 Nov 2026 (no date in HubSpot)", "22 Nov 2026 09:00", "no amount"];
-    assert_eq!(section.rows[0].cells, cells);
-    assert!(section.totals.is_empty());
+    let expected = ["—", "—", "22 Nov 2026 (no date in HubSpot)", "22 Nov 2026 09:00", "no amount"];
+    assert_eq!(cells(&section), expected);
+    assert!(section.total.is_none());
 }
 
 #[test]
 fn amounts_that_cannot_be_added_up_are_shown_as_they_came() {
     for (amount, currency, shown, totals) in [
-        ("0.40000000000000002220446049250313080847263336181640625", "EUR", "€0.40", vec!["€0.40"]),
-        ("12", "ZZZ", "12 ZZZ (currency ZZZ is not in ISO 4217)", vec![]),
-        ("1e30", "EUR", "1e30 EUR (too large to be added up)", vec![]),
-        ("lots", "EUR", "lots EUR (not a number)", vec![]),
+        ("0.40000000000000002220446049250313080847263336181640625", "EUR", "€0.40", "€0.40"),
+        ("12", "ZZZ", "12 ZZZ (currency ZZZ is not in ISO 4217)", ""),
+        ("1e30", "EUR", "1e30 EUR (too large to be added up)", ""),
+        ("lots", "EUR", "lots EUR (not a number)", ""),
     ] {
         let section = built("closed-deals", |items, scene| {
             items.retain(|item| item.record.name() == "Website relaunch");
@@ -197,8 +224,8 @@ fn amounts_that_cannot_be_added_up_are_shown_as_they_came() {
         .document
         .sections
         .remove(0);
-        assert_eq!(section.rows[0].cells[4], shown);
-        assert_eq!(section.totals, totals);
+        assert_eq!(cells(&section)[4], shown);
+        assert_eq!(self::totals(&section), totals);
     }
 }
 
@@ -209,7 +236,8 @@ fn a_report_says_whether_it_is_complete_and_why_not() {
     let line = |completeness: &Completeness| {
         let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
         let now = at("2026-11-22T17:30:00Z");
-        let scene = Scene { account: &account, rules, now, payments_since: None, completeness };
+        let locale = Locale::default();
+        let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness };
         build(&BUILT_IN[0], &[], &scene).unwrap().document.notes.remove(0)
     };
     let fresh = complete_as_of("2026-11-21T23:05:00Z");
