@@ -4,6 +4,7 @@ pub mod account;
 pub mod changes;
 pub mod completeness;
 pub mod money;
+pub mod period;
 pub mod position;
 pub mod record;
 pub mod time;

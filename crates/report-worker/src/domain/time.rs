@@ -1,8 +1,8 @@
 //! Stated time: when something happened, and on which day of the reporting zone it counts.
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
 /// The day a change counts on, and how it is known.
@@ -45,11 +45,19 @@ pub fn instant(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// The first instant of a civil date in a zone. Where midnight does not exist, it is the first instant after the gap.
+/// The first instant of a civil date in a zone. Where midnight does not exist, it is the first instant after the gap; a day
+/// that does not exist at all begins where the next one does.
 pub fn start_of_day(date: Date, zone: &TimeZone) -> Timestamp {
-    date.to_zoned(zone.clone())
-        .and_then(|midnight: Zoned| midnight.start_of_day())
-        .map_or(Timestamp::MAX, |midnight| midnight.timestamp())
+    let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
+    let in_gap = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
+    let Ok(start) = midnight.compatible() else {
+        return if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    };
+    // Clocks may skip midnight from some time before it (Toronto 1919): the day begins with the change itself, not as long
+    // after midnight as the clocks skipped.
+    let after = start.checked_add(1.nanosecond()).unwrap_or(start);
+    let change = zone.preceding(after).next().filter(|_| in_gap);
+    change.map_or(start, |change| change.timestamp())
 }
 
 /// Finds a zone by its IANA name; old aliases (`US/Eastern`) are known too.
@@ -87,5 +95,10 @@ mod tests {
         let beirut = zone("Asia/Beirut").unwrap();
         let start = start_of_day("2023-03-26".parse().unwrap(), &beirut);
         assert_eq!(start.to_zoned(beirut).time().to_string(), "01:00:00");
+        // Toronto's went from 23:30 to 00:30 in 1919.
+        let toronto = zone("America/Toronto").unwrap();
+        let start = start_of_day("1919-03-31".parse().unwrap(), &toronto);
+        assert_eq!(start.to_zoned(toronto).datetime().to_string(), "1919-03-31T00:30:00");
+        assert_eq!(start_of_day(Date::MIN, &TimeZone::fixed(jiff::tz::offset(14))), Timestamp::MIN);
     }
 }
