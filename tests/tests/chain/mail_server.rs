@@ -1,6 +1,7 @@
 //! Mail servers that refuse, die, dawdle and demand: what the books say then, and what the people get.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hubspot_simulator::{Kind, Settings, Simulator};
@@ -10,6 +11,7 @@ use report_worker::crm::{Crm, CrmSettings};
 use report_worker::cycle::{self, App, Summary};
 use report_worker::endpoint::{self, Endpoint};
 use report_worker::queue::{Embedded, EmbeddedSettings, Queue};
+use report_worker::report::Definitions;
 use report_worker::store::{MailState, Store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -95,6 +97,7 @@ async fn app(config: LocalConfig, queue: Queue) -> App {
     let settings = cycle::Settings {
         keys: work.keys,
         mail_from: work.mail.from,
+        definitions: Arc::new(Definitions::built_in()),
         mail_to: work.mail.to,
         owner: work.mail.owner,
         zone: work.zone,

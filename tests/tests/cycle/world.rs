@@ -1,6 +1,7 @@
 //! A small world on a manual clock: the account, the queue, the books, and the mails.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::mysql_database;
@@ -14,7 +15,7 @@ use report_worker::cycle::{self, App, Summary};
 use report_worker::domain::record::{self, RecordKey};
 use report_worker::mailer::{Mailer, Memory};
 use report_worker::queue::{Embedded, EmbeddedSettings, Queue};
-use report_worker::report;
+use report_worker::report::{self, Definitions};
 use report_worker::store::{Books, Engine, Store, StoredRecord};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -71,6 +72,7 @@ impl World {
         let settings = cycle::Settings {
             keys: keys().into(),
             mail_from: "Closing Bell <bell@example.com>".to_owned(),
+            definitions: Arc::new(Definitions::built_in()),
             mail_to: choice.mail_to,
             owner: "owner@example.com".to_owned(),
             zone: None,

@@ -13,9 +13,8 @@ use crate::config::{Environment, MailConfig, database_alone};
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
-use crate::domain::record::Kind;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{BUILT_IN, Definition, Document, Locale, Scene, Subject, build, html, plain_text, sample};
+use crate::report::{Definition, Definitions, Document, Locale, Scene, build, html, plain_text, sample};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
@@ -38,15 +37,16 @@ pub(super) struct Args {
 
 /// Renders the newest stored report of that name, or sample data where the books have none.
 pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let Some(definition) = Definition::named(&args.name) else {
-        let names = BUILT_IN.map(|definition| definition.name).join(", ");
+    let definitions = Definitions::built_in();
+    let Some(definition) = definitions.named(&args.name) else {
+        let names = definitions.names().join(", ");
         return Err(WrongUsage(format!("there is no report {:?}; the reports are {names}", args.name)).into());
     };
-    let stored = if args.sample { None } else { stored(&definition, environment).await? };
+    let stored = if args.sample { None } else { stored(definition, environment).await? };
     let source = if stored.is_some() { "the newest report in the books" } else { "sample data" };
     let document = match stored {
         Some(document) => document,
-        None => sample_document(&definition, now)?,
+        None => sample_document(definition, now)?,
     };
     match &args.send_to {
         Some(address) => send(&args, &document, address, environment, now).await?,
@@ -60,7 +60,7 @@ async fn stored(definition: &Definition, environment: &Environment) -> anyhow::R
     if matches!(&books, Books::Sqlite(file) if !file.exists()) {
         return Ok(None);
     }
-    let Some(json) = Store::open(&books).await?.newest_document(definition.name).await? else { return Ok(None) };
+    let Some(json) = Store::open(&books).await?.newest_document(&definition.name).await? else { return Ok(None) };
     let document = serde_json::from_str(&json);
     Ok(Some(document.with_context(|| format!("the stored report {} cannot be read by this version", definition.name))?))
 }
@@ -83,7 +83,7 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
     let locale = Locale::default();
     let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
     let mut items = sample(&scene);
-    items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
+    items.retain(|item| definition.is_about(item.record.key.kind));
     let mut document = build(definition, &items, &scene)?.document;
     document.notes.insert(0, "This is a sample; none of these records exists.".to_owned());
     Ok(document)

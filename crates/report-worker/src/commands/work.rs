@@ -1,5 +1,6 @@
 //! What `local`, `worker` and `demo` share: putting the parts together, and cycle after cycle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,6 +14,7 @@ use crate::crm::{Crm, CrmSettings};
 use crate::cycle::{self, App, Settings, Summary};
 use crate::mailer::Mailer;
 use crate::queue::Queue;
+use crate::report::Definitions;
 use crate::store::Store;
 
 /// The shortest pause between two cycles when something is due at once.
@@ -33,6 +35,7 @@ pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Tim
     let settings = Settings {
         keys: config.keys,
         mail_from: config.mail.from,
+        definitions: Arc::new(Definitions::built_in()),
         mail_to: config.mail.to,
         owner: config.mail.owner,
         zone: config.zone,

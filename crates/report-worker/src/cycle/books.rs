@@ -1,5 +1,6 @@
 //! Whose books these are, since when, and the opening balance.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -12,6 +13,7 @@ use crate::domain::account::{Account, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::domain::time::{civil_date, zone};
+use crate::report::Definitions;
 use crate::store::{RecordState, StoreError, StoredRecord};
 
 /// How long the account and the stages are good before HubSpot is asked again.
@@ -28,6 +30,7 @@ pub(super) struct Books {
     pub(super) stages: Stages,
     pub(super) zone: TimeZone,
     pub(super) open_at: Timestamp,
+    pub(super) definitions: Arc<Definitions>,
 }
 
 /// What HubSpot said, and when.
@@ -87,7 +90,7 @@ pub(super) async fn known(app: &App, now: Timestamp) -> Result<Books, BooksError
             now
         }
     };
-    let books = Books { account, stages, zone, open_at };
+    let books = Books { account, stages, zone, open_at, definitions: Arc::clone(&app.settings.definitions) };
     *known = Some(Fetched { books: books.clone(), at: now });
     Ok(books)
 }

@@ -30,7 +30,7 @@ pub(super) async fn midnight(
         .await?
         .iter()
         .filter_map(|stored| overdue(stored.record.as_ref()?, today, &rules))
-        .map(new_change)
+        .map(|change| new_change(change, &books.definitions))
         .collect();
     summary.changes += app.store.store_changes(&changes, (DONE_UNTIL, today), now).await?;
     Ok(())

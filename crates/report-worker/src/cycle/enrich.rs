@@ -10,7 +10,7 @@ use super::{App, Summary};
 use crate::crm::{self, CrmError, Reading};
 use crate::domain::changes::{self, Change};
 use crate::domain::record::{Answer, Kind, Record, RecordKey};
-use crate::report::BUILT_IN;
+use crate::report::Definitions;
 use crate::store::{Due, NewChange, Outcome, RecordState, StoreError, StoredRecord};
 
 /// How many records are taken up in one go. Their readings follow one another without a gap, so that HubSpot's limit is
@@ -346,13 +346,12 @@ fn closed(
 fn outcome(due: &Due, stored: StoredRecord, changes: Vec<Change>, books: &Books) -> Outcome {
     let shown = matches!(stored.state, RecordState::Known);
     let open_until = stored.record.as_ref().filter(|_| shown).and_then(|record| books::open_until(record, books));
-    let changes = changes.into_iter().map(new_change).collect();
+    let changes = changes.into_iter().map(|change| new_change(change, &books.definitions)).collect();
     Outcome { due: due.clone(), stored, open_until, changes }
 }
 
 /// A change with the reports that have to tell it.
-pub(super) fn new_change(change: Change) -> NewChange {
-    let of_deal = change.record.kind == Kind::Deal;
-    let reports = BUILT_IN.iter().filter(|report| report.tells(change.kind, of_deal));
-    NewChange { reports: reports.map(|report| report.name.to_owned()).collect(), change }
+pub(super) fn new_change(change: Change, definitions: &Definitions) -> NewChange {
+    let reports = definitions.reports.iter().filter(|report| report.tells(change.kind, change.record.kind));
+    NewChange { reports: reports.map(|report| report.name.clone()).collect(), change }
 }

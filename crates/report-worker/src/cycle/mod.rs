@@ -15,7 +15,7 @@ mod stop;
 mod take_in;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hubspot_webhook::door::Keys;
@@ -27,6 +27,7 @@ use tokio::sync::Mutex;
 use crate::crm::Crm;
 use crate::mailer::Mailer;
 use crate::queue::{Message, Queue};
+use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
@@ -84,7 +85,9 @@ pub struct Settings {
     pub keys: Renewed<Keys>,
     /// The sender of the mails, as in a From header.
     pub mail_from: String,
-    /// The recipients of the reports.
+    /// The reports.
+    pub definitions: Arc<Definitions>,
+    /// The recipients of the reports that name none of their own.
     pub mail_to: Vec<String>,
     /// Who hears of trouble.
     pub owner: String,

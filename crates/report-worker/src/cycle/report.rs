@@ -13,7 +13,7 @@ use crate::domain::changes::ChangeKind;
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::mailer::{Mail, check_address, compose};
-use crate::report::{BUILT_IN, Built, Definition, Item, Locale, Scene, Was, build, html, plain_text};
+use crate::report::{Built, Definition, Item, Scene, Was, build, html, plain_text};
 use crate::store::{NewReport, OutgoingMail, PendingChange, RecordState, StoreError, StoredRecord};
 
 /// The most records that one mail speaks of; the rest goes into the next one.
@@ -27,7 +27,7 @@ const AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Builds what is ready of each report and stores it with its mail.
 pub(super) async fn report(app: &App, books: &Books, now: Timestamp, summary: &mut Summary) -> Result<(), StoreError> {
-    for definition in &BUILT_IN {
+    for definition in &app.settings.definitions.reports {
         let ready = ready(app, definition, now, summary).await?;
         let ready = with_winners(app, books, definition, ready).await?;
         for group in in_mails(ready) {
@@ -47,7 +47,7 @@ async fn ready(
     summary: &mut Summary,
 ) -> Result<ByRecord, StoreError> {
     let mut by_record = ByRecord::new();
-    for pending in app.store.pending(definition.name).await? {
+    for pending in app.store.pending(&definition.name).await? {
         by_record.entry(pending.change.record).or_default().push(pending);
     }
     let quiet = app.settings.quiet;
@@ -87,7 +87,7 @@ async fn with_winners(
     for winner in winners {
         ready.entry(winner).or_default();
     }
-    for pending in app.store.pending(definition.name).await? {
+    for pending in app.store.pending(&definition.name).await? {
         let changes = ready.get_mut(&pending.change.record);
         if let Some(changes) = changes.filter(|changes| changes.iter().all(|known| known.seq != pending.seq)) {
             changes.push(pending);
@@ -132,7 +132,7 @@ async fn build_one(
     let scene = Scene {
         completeness: &completeness,
         account: &books.account,
-        locale: Locale::default(),
+        locale: definition.locale,
         rules: books.rules(),
         now,
         payments_since: books::payments_since(app, books, now).await?,
@@ -156,8 +156,8 @@ async fn build_one(
     };
     let report = NewReport {
         id,
-        name: definition.name.to_owned(),
-        definition_hash: definition.hash(),
+        name: definition.name.clone(),
+        definition_hash: definition.hash(&app.settings.definitions.calendar, scene.rules.zone),
         document: serde_json::to_string(&built.document).expect("a document is plain text"),
         changes: group.values().flatten().map(|pending| pending.seq).collect(),
         lines: items.iter().map(|item| (item.record.key, item.now.clone())).collect(),
@@ -182,7 +182,7 @@ async fn items(
     scene: &Scene<'_>,
 ) -> Result<Vec<Item>, StoreError> {
     let keys: Vec<RecordKey> = group.keys().copied().collect();
-    let mut reported = app.store.reported(definition.name, &keys).await?;
+    let mut reported = app.store.reported(&definition.name, &keys).await?;
     let mut items = Vec::new();
     for stored in app.store.records(&keys).await? {
         let StoredRecord { key, state, record: Some(record), unsettled } = stored else { continue };

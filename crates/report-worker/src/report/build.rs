@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::completeness::completeness;
 use super::corrections::corrections;
-use super::definition::{Definition, Subject};
+use super::definition::Definition;
 use super::document::{Cell, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
 use super::locale::Locale;
 use super::text::one_line;
@@ -90,26 +90,21 @@ impl Scene<'_> {
 /// # Errors
 /// Fails where a sum would not fit 128 bits.
 pub fn build(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Result<Built, SumTooLarge> {
-    let mut tables = match definition.subject {
-        Subject::ClosedDeals => deals::tables(items, scene)?,
-        Subject::Invoices => invoices::tables(items, scene)?,
-    };
-    let corrections = corrections(items, scene)?;
+    let mut tables = deals::tables(definition, items, scene)?;
+    tables.extend(invoices::tables(definition, items, scene)?);
+    let corrections = corrections(definition, items, scene)?;
     let (news, headlines): (Vec<_>, Vec<_>) =
         tables.iter().chain(&corrections).map(|table| (table.news.clone(), table.headline.clone())).unzip();
     // In the figures the news comes first; the mail opens with what the reader was told wrongly.
     tables.splice(0..0, corrections);
     let words = scene.words();
-    let title = match definition.subject {
-        Subject::ClosedDeals => words.closed_deals,
-        Subject::Invoices => words.invoices,
-    };
+    let title = definition.title(words);
     let date = scene.locale.date(scene.now.to_zoned(scene.rules.zone.clone()).date());
     let document = Document {
-        name: definition.name.to_owned(),
+        name: definition.name.clone(),
         locale: scene.locale,
-        title: title.to_owned(),
-        subject: subject(title, &news, &date, words),
+        subject: subject(&title, &news, &date, words),
+        title,
         date,
         headlines,
         sections: tables.into_iter().map(|table| table.section).collect(),

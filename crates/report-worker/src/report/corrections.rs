@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::build::{ColumnOf, Item, Scene, Table, amount, columns, moment, row};
+use super::definition::Definition;
 use super::document::{Cell, ColumnKind, Headline, Row, Section, Total, Value};
 use super::text::one_line;
 use super::words::{Happened, StandingWords, fill};
@@ -21,7 +22,11 @@ pub(super) const COLUMNS: [ColumnOf; 5] = [
 ];
 
 /// The corrections among the items, each merge as one.
-pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Table>, SumTooLarge> {
+pub(super) fn corrections(
+    definition: &Definition,
+    items: &[Item],
+    scene: &Scene<'_>,
+) -> Result<Option<Table>, SumTooLarge> {
     // The losers of a merge, by the record they were merged into.
     let mut losers: BTreeMap<RecordKey, Vec<&Item>> = BTreeMap::new();
     for item in items {
@@ -36,13 +41,13 @@ pub(super) fn corrections(items: &[Item], scene: &Scene<'_>) -> Result<Option<Ta
         if survivor(item, items).is_some_and(|survivor| items.iter().any(|other| other.record.key == survivor)) {
             continue;
         }
-        let of_losers: Vec<&&Item> = merged_in.iter().filter(|loser| told(loser).is_some()).collect();
-        if !is_correction(item) && of_losers.is_empty() {
+        let of_losers: Vec<&&Item> = merged_in.iter().filter(|loser| told(definition, loser).is_some()).collect();
+        if !is_correction(definition, item) && of_losers.is_empty() {
             continue;
         }
         let (mut before, mut effect) = (Totals::default(), Totals::default());
-        let own = corrected(item);
-        for position in own.into_iter().chain(of_losers.iter().filter_map(|loser| told(loser))) {
+        let own = corrected(definition, item);
+        for position in own.into_iter().chain(of_losers.iter().filter_map(|loser| told(definition, loser))) {
             if let Some(money) = position.counted() {
                 before.add(money)?;
                 effect.subtract(money)?;
@@ -161,8 +166,8 @@ fn correction(
 }
 
 /// Where the record stood, if that was something that counts as told.
-fn told(item: &Item) -> Option<&Position> {
-    item.was.as_ref().map(|was| &was.position).filter(|position| {
+fn told<'i>(definition: &Definition, item: &'i Item) -> Option<&'i Position> {
+    item.was.as_ref().filter(|was| definition.has_told(was)).map(|was| &was.position).filter(|position| {
         match position.standing {
             Standing::Won
             | Standing::Lost
@@ -179,14 +184,14 @@ fn told(item: &Item) -> Option<&Position> {
 
 /// What was told of a record that its own correction, or that of the records merged into it, starts from. A winner that
 /// was not told before, or has been won since, is news in its own table; only its losers are corrected.
-fn corrected(item: &Item) -> Option<&Position> {
-    told(item).filter(|was| is_correction(item) || was.counted() == item.now.counted())
+fn corrected<'i>(definition: &Definition, item: &'i Item) -> Option<&'i Position> {
+    told(definition, item).filter(|was| is_correction(definition, item) || was.counted() == item.now.counted())
 }
 
 /// True if what was told of the record is no longer so. Ordinary progress (an open invoice is paid, a lost deal is won
-/// after all) is news, not a correction.
-fn is_correction(item: &Item) -> bool {
-    let Some(was) = told(item) else { return false };
+/// after all, where the report tells that) is news, not a correction.
+fn is_correction(definition: &Definition, item: &Item) -> bool {
+    let Some(was) = told(definition, item) else { return false };
     let now = &item.now;
     let undone = |kind| item.changes.iter().any(|change| change.kind == kind);
     let other_amount = was.billable != now.billable
@@ -197,7 +202,8 @@ fn is_correction(item: &Item) -> bool {
         };
     match (was.standing, now.standing) {
         (Standing::Won, Standing::Won) => other_amount || was.date != now.date || undone(ChangeKind::DealReopened),
-        (Standing::Lost, Standing::Won | Standing::Lost) | (Standing::Voided, Standing::Voided) => false,
+        (Standing::Lost, Standing::Won) => !definition.is_news(ChangeKind::DealWon),
+        (Standing::Lost, Standing::Lost) | (Standing::Voided, Standing::Voided) => false,
         (Standing::Issued | Standing::Paid, Standing::Issued | Standing::Paid) => {
             other_amount || (was.date.is_some() && was.date != now.date) || undone(ChangeKind::InvoiceReopened)
         }

@@ -1,6 +1,7 @@
 //! The closed deals: won and lost.
 
 use super::build::{ColumnOf, Item, Scene, Table, amount, business_date, effective_at, moment, row, text};
+use super::definition::Definition;
 use super::document::ColumnKind as Kind;
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::SumTooLarge;
@@ -16,13 +17,16 @@ const COLUMNS: [ColumnOf; 5] = [
 ];
 
 /// The tables of the deals that are news: closed now, and not told as such before.
-pub(super) fn tables(items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+pub(super) fn tables(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
     let nouns = &scene.words().nouns;
     let mut tables = Vec::new();
     for (key, standing, closed_by, noun) in [
         ("won", Standing::Won, ChangeKind::DealWon, &nouns.won),
         ("lost", Standing::Lost, ChangeKind::DealLost, &nouns.lost),
     ] {
+        if !definition.is_news(closed_by) {
+            continue;
+        }
         let rows = items
             .iter()
             .filter(|item| item.record.key.kind == record::Kind::Deal && item.now.standing == standing)

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::build::{
     ColumnOf, Item, Scene, Table, amount, business_date, effective_at, is_closed_record, moment, row, text,
 };
+use super::definition::Definition;
 use super::document::{Cell, ColumnKind, Row, Value};
 use super::words::{Columns, Noun, Nouns};
 use crate::domain::changes::ChangeKind;
@@ -75,26 +76,35 @@ const MONEY_COLUMNS: [ColumnOf; 4] = [
 ];
 
 /// The tables of what is news about invoices and payments: what came, the money, then what is amiss.
-pub(super) fn tables(items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+pub(super) fn tables(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
     let (came, amiss) = SORTS.split_at(3);
     let nouns = &scene.words().nouns;
-    let mut tables = sorted(came, items, scene)?;
+    let mut tables = sorted(came, definition, items, scene)?;
     let (mut received, mut refunded) = payments(items, scene);
     let by_invoice = receipts(items, scene);
     received.extend(by_invoice.0);
     refunded.extend(by_invoice.1);
-    for (key, noun, rows) in [("received", &nouns.received, received), ("refunds", &nouns.refunded, refunded)] {
+    let money = [
+        (ChangeKind::PaymentReceived, "received", &nouns.received, received),
+        (ChangeKind::PaymentRefunded, "refunds", &nouns.refunded, refunded),
+    ];
+    for (_, key, noun, rows) in money.into_iter().filter(|(kind, ..)| definition.is_news(*kind)) {
         tables.extend(Table::new(key, noun, &MONEY_COLUMNS, rows, scene)?);
     }
-    tables.extend(sorted(amiss, items, scene)?);
+    tables.extend(sorted(amiss, definition, items, scene)?);
     Ok(tables)
 }
 
-fn sorted(sorts: &[Sort], items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table>, SumTooLarge> {
+fn sorted(
+    sorts: &[Sort],
+    definition: &Definition,
+    items: &[Item],
+    scene: &Scene<'_>,
+) -> Result<Vec<Table>, SumTooLarge> {
     let (notes, nouns) = (&scene.words().notes, &scene.words().nouns);
     let mut tables = Vec::new();
-    for sort in sorts {
-        let rows = invoices(items, sort)
+    for sort in sorts.iter().filter(|sort| definition.is_news(sort.kind)) {
+        let rows = invoices(definition, items, sort)
             .map(|(item, at)| {
                 let (figures, money) = (sort.figures)(item, scene);
                 let mut row = invoice_row(item, at, figures, scene);
@@ -124,15 +134,19 @@ fn sorted(sorts: &[Sort], items: &[Item], scene: &Scene<'_>) -> Result<Vec<Table
 /// The invoices that a table is about, and when each came into it. What was created and voided before anybody was told
 /// is only voided, and what was told is corrected instead; what was part paid and is paid by now is only paid; what is
 /// overdue and was paid is not.
-fn invoices<'i>(items: &'i [Item], sort: &'i Sort) -> impl Iterator<Item = (&'i Item, Timestamp)> {
+fn invoices<'i>(
+    definition: &'i Definition,
+    items: &'i [Item],
+    sort: &'i Sort,
+) -> impl Iterator<Item = (&'i Item, Timestamp)> {
     items
         .iter()
         .filter(|item| item.record.key.kind == Kind::Invoice && !is_closed_record(&item.now))
-        .filter(|item| match sort.kind {
+        .filter(move |item| match sort.kind {
             ChangeKind::InvoiceCreated => matches!(item.now.standing, Standing::Issued | Standing::Paid),
             ChangeKind::InvoicePartPaid | ChangeKind::InvoiceOverdue => item.now.standing == Standing::Issued,
             ChangeKind::InvoicePaid => item.now.standing == Standing::Paid && !was(item, Standing::Paid),
-            _ => item.now.standing == Standing::Voided && !was_told(item),
+            _ => item.now.standing == Standing::Voided && !was_told(definition, item),
         })
         .filter_map(|item| {
             // What was a draft again by the last report, or before any, comes anew when it is opened again.
@@ -149,8 +163,9 @@ fn was(item: &Item, standing: Standing) -> bool {
     item.was.as_ref().is_some_and(|was| was.position.standing == standing)
 }
 
-fn was_told(item: &Item) -> bool {
+fn was_told(definition: &Definition, item: &Item) -> bool {
     [Standing::Issued, Standing::Paid, Standing::Voided].into_iter().any(|standing| was(item, standing))
+        && item.was.as_ref().is_some_and(|was| definition.has_told(was))
 }
 
 fn invoice_row(item: &Item, at: Timestamp, figures: Vec<Cell>, scene: &Scene<'_>) -> Row {

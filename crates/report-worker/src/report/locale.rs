@@ -36,6 +36,11 @@ pub enum Dates {
     Iso,
 }
 
+impl Dates {
+    /// Every way to write dates, with its word in definitions.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Local, "local"), (Self::Iso, "iso")];
+}
+
 /// A language and how its dates are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locale {

@@ -6,18 +6,22 @@ mod corrections;
 mod deals;
 mod definition;
 mod document;
+mod filter;
 mod invoices;
 mod locale;
 mod render;
 mod sample;
+mod section;
 #[cfg(test)]
 mod tests;
 mod text;
 mod words;
 
 pub use build::{Built, Item, Scene, Was, build};
-pub use definition::{BUILT_IN, Definition, Subject};
+pub use definition::{Attachment, Definition, Definitions, Schedule, Trigger};
 pub use document::{Bar, Before, Cell, Chart, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
+pub use filter::{Filter, Minimum};
 pub use locale::{Dates, Language, Locale};
 pub use render::{html, plain_text};
 pub use sample::sample;
+pub use section::SectionKind;

@@ -48,11 +48,12 @@ fn built_in(locale: Locale, name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene
     let completeness = complete_as_of("2026-11-21T23:05:00Z");
     let now = at("2026-11-22T17:30:00Z");
     let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
-    let definition = Definition::named(name).unwrap();
+    let definitions = Definitions::built_in();
+    let definition = definitions.named(name).unwrap();
     let mut items = sample(&scene);
-    items.retain(|item| (item.record.key.kind == Kind::Deal) == (definition.subject == Subject::ClosedDeals));
+    items.retain(|item| definition.is_about(item.record.key.kind));
     edit(&mut items, &scene);
-    build(&definition, &items, &scene).unwrap()
+    build(definition, &items, &scene).unwrap()
 }
 
 /// What stands in a table's first row.
@@ -238,7 +239,7 @@ fn a_report_says_whether_it_is_complete_and_why_not() {
         let now = at("2026-11-22T17:30:00Z");
         let locale = Locale::default();
         let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness };
-        build(&BUILT_IN[0], &[], &scene).unwrap().document.notes.remove(0)
+        build(&Definitions::built_in().reports[0], &[], &scene).unwrap().document.notes.remove(0)
     };
     let fresh = complete_as_of("2026-11-21T23:05:00Z");
     let lines = [

@@ -1,0 +1,152 @@
+//! Which records a report is about.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bigdecimal::BigDecimal;
+
+use crate::domain::money::{Amount, decimal};
+use crate::domain::record::Record;
+
+/// The records of a report; an empty list, and no minimum, keeps nothing out. Names are compared without regard to case
+/// and to white space around them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Deal pipelines, each by its label or its id.
+    pub pipelines: Vec<String>,
+    /// Owners, each by the full name, the e-mail address or the id that HubSpot has.
+    pub owners: Vec<String>,
+    /// Teams of the owner, by name.
+    pub teams: Vec<String>,
+    /// ISO 4217 codes.
+    pub currencies: Vec<String>,
+    /// The least amount, in whatever currency the record has.
+    pub minimum_amount: Option<Minimum>,
+    /// For each property by its internal name, the values it may have.
+    pub properties: BTreeMap<String, Vec<String>>,
+}
+
+/// The least amount that passes, exact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minimum(BigDecimal);
+
+impl Minimum {
+    /// Reads a decimal number such as `1000.00`.
+    pub fn parse(text: &str) -> Option<Self> {
+        decimal(text).map(Self)
+    }
+
+    /// An amount that cannot be read passes no minimum.
+    fn takes(&self, amount: &Amount) -> bool {
+        amount.money.is_ok() && decimal(&amount.text).is_some_and(|amount| amount >= self.0)
+    }
+}
+
+impl fmt::Display for Minimum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.normalized().to_plain_string())
+    }
+}
+
+impl Filter {
+    /// True if a record with this amount passes every part. What a payment is for has its owner, so for a payment the
+    /// record is that invoice, where the books have it.
+    pub fn takes(&self, record: &Record, amount: &Amount) -> bool {
+        let any = |wanted: &[String], known: &[Option<&str>]| {
+            wanted.is_empty() || known.iter().flatten().any(|known| wanted.iter().any(|wanted| same(wanted, known)))
+        };
+        // A property with several options holds them as `EMEA;APAC`.
+        let options = |name| record.property(name).into_iter().flat_map(|value| value.split(';').chain([value]));
+        any(&self.pipelines, &[record.property("pipeline")])
+            && any(&self.owners, &[record.owner.as_deref(), record.property("hubspot_owner_id")])
+            && any(&self.teams, &[])
+            && any(&self.currencies, &[Some(&amount.currency)])
+            && self.minimum_amount.as_ref().is_none_or(|minimum| minimum.takes(amount))
+            && self.properties.iter().all(|(name, values)| any(values, &options(name).map(Some).collect::<Vec<_>>()))
+    }
+
+    /// True if it keeps nothing out.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The same name, however it is written.
+pub(crate) fn same(left: &str, right: &str) -> bool {
+    let folded = |text: &str| text.trim().chars().flat_map(char::to_lowercase).collect::<String>();
+    folded(left) == folded(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::changes::testing::record;
+    use crate::domain::record::Kind;
+    use proptest::prelude::*;
+
+    fn deal() -> Record {
+        let mut deal = record(Kind::Deal, &[("amount", 10, "1000")]);
+        deal.owner = Some("Zoë Keller".to_owned());
+        for (name, value) in [("pipeline", "default"), ("hubspot_owner_id", "77"), ("region", "EMEA;APAC")] {
+            deal.properties.insert(name.to_owned(), value.to_owned());
+        }
+        deal
+    }
+
+    fn list(values: &[&str]) -> Vec<String> {
+        values.iter().map(|&value| value.to_owned()).collect()
+    }
+
+    #[test]
+    fn each_part_keeps_out_what_it_does_not_name() {
+        let (deal, amount) = (deal(), Amount::read(Some("1000"), "EUR"));
+        let region = |values: &[&str]| [("region".to_owned(), list(values))].into();
+        for (filter, expected) in [
+            (Filter::default(), true),
+            (Filter { pipelines: list(&["Renewals", " DEFAULT\u{a0}"]), ..Filter::default() }, true),
+            (Filter { pipelines: list(&["Renewals"]), ..Filter::default() }, false),
+            (Filter { owners: list(&["ZOË keller"]), ..Filter::default() }, true),
+            (Filter { owners: list(&["77"]), ..Filter::default() }, true),
+            (Filter { owners: list(&["7"]), ..Filter::default() }, false),
+            (Filter { currencies: list(&["eur"]), ..Filter::default() }, true),
+            (Filter { currencies: list(&["USD"]), ..Filter::default() }, false),
+            (Filter { properties: region(&["apac"]), ..Filter::default() }, true),
+            (Filter { properties: region(&["EMEA;APAC"]), ..Filter::default() }, true),
+            (Filter { properties: region(&["AMER"]), ..Filter::default() }, false),
+            (Filter { currencies: list(&["EUR"]), owners: list(&["Nobody"]), ..Filter::default() }, false),
+        ] {
+            assert_eq!(filter.takes(&deal, &amount), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_minimum_is_compared_exactly_and_nothing_unreadable_passes_it() {
+        let filter = |minimum| Filter { minimum_amount: Minimum::parse(minimum), ..Filter::default() };
+        for (minimum, text, currency, expected) in [
+            ("1000.00", "1000", "EUR", true),
+            ("1000.00", "999.999999999999999999999999", "EUR", false),
+            ("0.3", "0.3000000000000000000000000000000001", "EUR", true),
+            ("-5", "-4.99", "EUR", true),
+            ("0", "", "EUR", false),
+            ("0", "12,5", "EUR", false),
+            ("0", "5", "XYZ", false),
+            ("0", "1e40", "EUR", false),
+        ] {
+            assert_eq!(filter(minimum).takes(&deal(), &Amount::read(Some(text), currency)), expected, "{text}");
+        }
+        assert!(Minimum::parse("1.000,00").is_none() && Minimum::parse("").is_none());
+    }
+
+    proptest! {
+        /// Always: a minimum keeps out what is less, to the last of 30 decimals.
+        #[test]
+        fn a_minimum_is_exact(whole in 0_u64..1_000_000, fraction in "[0-9]{29}", digit in 0_u8..9) {
+            let (less, more) = (format!("{whole}.{fraction}{digit}"), format!("{whole}.{fraction}{}", digit + 1));
+            let takes = |minimum: &str, amount: &str| Filter {
+                minimum_amount: Minimum::parse(minimum),
+                ..Filter::default()
+            }.takes(&deal(), &Amount::read(Some(amount), "EUR"));
+            prop_assert!(takes(&less, &more) && takes(&less, &less) && !takes(&more, &less));
+        }
+    }
+}
