@@ -3,6 +3,7 @@
 pub mod account;
 pub mod changes;
 pub mod completeness;
+pub mod entries;
 pub mod money;
 pub mod period;
 pub mod position;

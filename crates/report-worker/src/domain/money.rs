@@ -1,10 +1,10 @@
 //! Exact money: HubSpot's text as it came, rounded once to the minor units of its currency, summed in 128 bits.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{BigDecimal, RoundingMode};
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,17 @@ impl Amount {
             Err(error) => (Err(error), false),
         };
         Self { text: text.to_owned(), currency, money, rounded }
+    }
+
+    /// An amount that was computed, in whole minor units; beyond 64 bits, or in a currency that nobody knows, it is no
+    /// money.
+    pub fn from_minor(minor: i128, currency: &str) -> Self {
+        let exponent = Currency::from_code(currency).and_then(Currency::exponent).unwrap_or(0);
+        let money = i64::try_from(minor).map_err(|_| AmountError::TooLarge).and_then(|minor| {
+            Money::from_minor(minor, currency).ok_or_else(|| AmountError::UnknownCurrency(currency.to_owned()))
+        });
+        let text = BigDecimal::new(minor.into(), exponent.into()).to_plain_string();
+        Self { text, currency: currency.to_owned(), money, rounded: false }
     }
 
     fn minor_units(text: &str, currency: &str) -> Result<(Money, bool), AmountError> {
@@ -266,6 +277,21 @@ impl Totals {
         Ok(())
     }
 
+    /// The ISO 4217 code and the sum in minor units of each currency that something was added in, by code.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, i128)> {
+        self.0.iter().map(|(currency, minor)| (currency.code(), *minor))
+    }
+
+    /// A currency's sum in minor units, if something was added in it.
+    pub fn get(&self, currency: &str) -> Option<i128> {
+        self.0.get(&Currency::from_code(currency)?).copied()
+    }
+
+    /// True if nothing was added in any currency.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each currency's sum, by currency code; currencies whose sum is nothing are left out.
     pub fn sums(&self) -> Vec<Sum> {
         self.all_sums().into_iter().filter(|sum| sum.minor != 0).collect()
@@ -277,6 +303,12 @@ impl Totals {
     }
 }
 
+/// Compares two amounts given as text; none counts as zero.
+pub(crate) fn compare(left: Option<&str>, right: Option<&str>) -> Ordering {
+    let number = |text: Option<&str>| text.and_then(decimal).unwrap_or_default();
+    number(left).cmp(&number(right))
+}
+
 /// True if two texts are the same number, or the same text where one is no number.
 pub(crate) fn same_number(left: &str, right: &str) -> bool {
     match (decimal(left), decimal(right)) {
@@ -286,8 +318,8 @@ pub(crate) fn same_number(left: &str, right: &str) -> bool {
 }
 
 /// The sign of a number given as text; zero for none.
-pub(crate) fn sign(text: &str) -> std::cmp::Ordering {
-    decimal(text).map_or(std::cmp::Ordering::Equal, |number| number.cmp(&BigDecimal::from(BigInt::from(0))))
+pub(crate) fn sign(text: &str) -> Ordering {
+    compare(Some(text), None)
 }
 
 #[cfg(test)]

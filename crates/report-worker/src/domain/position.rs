@@ -76,9 +76,28 @@ impl Position {
             values.take(step);
             any = true;
         }
+        any.then(|| Self::from_history(record, &values, rules))
+    }
+
+    /// Where a record stood since each moment at which a tracked property took a value, oldest first.
+    pub fn over_time(record: &Record, rules: &Rules<'_>) -> Vec<(Timestamp, Self)> {
+        let mut values = changes::Values::default();
+        let steps = changes::steps(record);
+        let moments = steps.chunk_by(|step, next| step.entry.at == next.entry.at);
+        moments
+            .map(|moment| {
+                for step in moment {
+                    values.take(step);
+                }
+                (moment[0].entry.at, Self::from_history(record, &values, rules))
+            })
+            .collect()
+    }
+
+    fn from_history<'r>(record: &'r Record, values: &changes::Values<'r>, rules: &Rules<'_>) -> Self {
         let tracked = record.key.kind.tracked_properties();
         let get = |name: &str| if tracked.contains(&name) { values.get(name) } else { record.property(name) };
-        any.then(|| Self::from_values(record, get, rules))
+        Self::from_values(record, get, rules)
     }
 
     fn from_values<'r>(record: &'r Record, get: impl Fn(&str) -> Option<&'r str>, rules: &Rules<'_>) -> Self {
@@ -133,6 +152,16 @@ impl Position {
                 self.amount.money.clone().ok()
             }
             _ => None,
+        }
+    }
+
+    /// What is still to be paid of what was billed; where that is no money, what was billed as HubSpot says it.
+    pub fn owed(&self) -> Amount {
+        match (&self.amount.money, &self.settled.money) {
+            (Ok(billed), Ok(paid)) if paid.minor() != 0 => {
+                Amount::from_minor(i128::from(billed.minor()) - i128::from(paid.minor()), billed.currency())
+            }
+            _ => self.amount.clone(),
         }
     }
 

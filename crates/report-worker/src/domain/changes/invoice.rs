@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::{Change, ChangeKind, Rules, Values, steps};
-use crate::domain::money::{decimal, same_number, sign};
+use crate::domain::money::{compare, same_number, sign};
 use crate::domain::record::Record;
 use crate::domain::time::{BusinessDate, civil_date, start_of_day};
 
@@ -86,12 +86,6 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
 
 fn is_draft(status: &str) -> bool {
     matches!(status, "" | "draft")
-}
-
-/// Compares two amounts given as text; none counts as zero.
-fn compare(left: Option<&str>, right: Option<&str>) -> Ordering {
-    let number = |text: Option<&str>| text.and_then(decimal).unwrap_or_default();
-    number(left).cmp(&number(right))
 }
 
 /// The change of an open invoice whose due date has passed with something left to pay.

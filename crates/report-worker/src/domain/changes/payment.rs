@@ -9,8 +9,7 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut values = Values::default();
     let mut received_before = false;
-    // What was refunded is said twice by HubSpot; the amount is the better of the two where there is one.
-    let has_refund_amounts = record.history.contains_key("hs_refunds_amount");
+    let has_refund_amounts = has_refund_amounts(record);
     for step in steps(record) {
         let was = values.take(&step);
         let now = values.get(step.property);
@@ -48,6 +47,11 @@ pub(super) fn changes(record: &Record, rules: &Rules<'_>) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// What was refunded is said twice by HubSpot; the amount is the better of the two where there is one.
+pub(in crate::domain) fn has_refund_amounts(record: &Record) -> bool {
+    record.history.contains_key("hs_refunds_amount")
 }
 
 fn is_received(status: Option<&str>) -> bool {
