@@ -1,0 +1,196 @@
+//! What the books keep of each record so that a period's figures need no history: its lines by civil date, and what was owed
+//! on it from which day until which.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::entries::Entry;
+use super::record::{Kind, Record, RecordKey};
+use super::time::civil_date;
+
+/// A text that many lines share: an owner, a company, a pipeline.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Word(Arc<str>);
+
+impl Deref for Word {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Word {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(String::deserialize(deserializer)?.into()))
+    }
+}
+
+/// Words that were met before, so that each is kept once.
+#[derive(Debug, Default)]
+pub struct Vocabulary(BTreeSet<Word>);
+
+impl Vocabulary {
+    /// The one copy of a word.
+    fn share(&mut self, word: &mut Word) {
+        match self.0.get(word) {
+            Some(known) => *word = known.clone(),
+            None => drop(self.0.insert(word.clone())),
+        }
+    }
+}
+
+/// What a report shows of a record, filters by and groups by, as it was last read. What a payment is for has its owner and
+/// its company, so a payment has the face of its invoice where the books have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Face {
+    /// What people call it.
+    pub name: String,
+    /// The name of its company.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<Word>,
+    /// The full name of its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Word>,
+    /// When an invoice is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Date>,
+    /// Properties by their names, as HubSpot's text: [`Face::PROPERTIES`], and those that a filter asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<(Word, Word)>,
+    /// True if HubSpot never showed what an event told of the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsettled: bool,
+}
+
+impl Face {
+    /// The properties that reports group by and sum besides the amounts.
+    pub const PROPERTIES: [&str; 5] = ["pipeline", "hubspot_owner_id", "hs_mrr", "hs_arr", "hs_exchange_rate"];
+
+    /// The face of a record. `asked_for` are the names of further properties that filters read.
+    pub fn of(
+        record: &Record,
+        invoice: Option<&Record>,
+        asked_for: &BTreeSet<String>,
+        zone: &jiff::tz::TimeZone,
+    ) -> Self {
+        let shown = invoice.unwrap_or(record);
+        let names = Self::PROPERTIES.into_iter().chain(asked_for.iter().map(String::as_str));
+        let word = |text: &Option<String>| text.as_deref().map(Word::from);
+        Self {
+            name: match invoice {
+                Some(invoice) => format!("Payment for {}", invoice.name()),
+                None => record.name(),
+            },
+            company: word(&shown.company).or_else(|| shown.property("hs_invoice_latest_company_name").map(Word::from)),
+            owner: word(&shown.owner),
+            due: record.property("hs_due_date").and_then(|text| civil_date(text, zone)),
+            properties: names.filter_map(|name| Some((name.into(), shown.property(name)?.into()))).collect(),
+            unsettled: false,
+        }
+    }
+
+    /// The value of a property, if it has one.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        self.properties.iter().find(|(it, _)| &**it == name).map(|(_, value)| &**value)
+    }
+
+    /// Keeps each word once.
+    pub fn share(&mut self, vocabulary: &mut Vocabulary) {
+        for word in self.company.iter_mut().chain(&mut self.owner) {
+            vocabulary.share(word);
+        }
+        for (name, value) in &mut self.properties {
+            vocabulary.share(name);
+            vocabulary.share(value);
+        }
+    }
+
+    /// True if filters and sums see no difference between the two: what differs is only shown.
+    fn counts_as(&self, other: &Self) -> bool {
+        self.owner == other.owner && self.properties == other.properties
+    }
+}
+
+/// One entry of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The record.
+    pub key: RecordKey,
+    /// What it adds to which figure, and on which day.
+    pub entry: Entry,
+    /// The record as it is shown.
+    pub face: Arc<Face>,
+}
+
+impl Line {
+    /// The day that it counts on.
+    pub fn date(&self) -> Date {
+        self.entry.date.date
+    }
+
+    /// True if reports say the same whichever of the two they tell, but for words.
+    pub fn counts_as(&self, other: &Self) -> bool {
+        self.key == other.key && self.entry == other.entry && self.face.counts_as(&other.face)
+    }
+}
+
+/// What was owed on an invoice at the end of each day of a run of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Balance {
+    /// The invoice.
+    pub key: RecordKey,
+    /// The first day at whose end it was owed.
+    pub from: Date,
+    /// The first day at whose end it was owed no more, or something else was; `None` while it is owed.
+    pub until: Option<Date>,
+    /// What was owed.
+    pub owed: super::balances::Owed,
+    /// The invoice as it is shown.
+    pub face: Arc<Face>,
+}
+
+/// All that the books keep of a record for the reports of periods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// What was owed on it.
+    pub balances: Vec<Balance>,
+}
+
+impl Ledger {
+    /// True for a kind of record on which something may be owed.
+    pub fn has_balances(kind: Kind) -> bool {
+        kind == Kind::Invoice
+    }
+}

@@ -1,0 +1,96 @@
+//! The figures of a period, as the books have them: what the report of a period is built from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::changes::ChangeKind;
+use crate::domain::entries::{Correction, Entry, Figure};
+use crate::domain::ledger::{Balance, Face, Line};
+use crate::domain::money::{SumTooLarge, Totals};
+use crate::domain::period::Period;
+use crate::domain::record::RecordKey;
+
+/// All that a report of a period says, before it is said. Everything in it passes the definition's filter, and money
+/// received is counted once: by payments since the account keeps them, by invoices before.
+#[derive(Debug, Clone)]
+pub struct PeriodFigures {
+    /// The period.
+    pub period: Period,
+    /// The period before it.
+    pub before: Period,
+    /// 1 for the report as it was first sent, more for each time that it was built anew.
+    pub revision: u32,
+    /// False while the period is running: then these are its figures so far, and nobody was sent them.
+    pub is_over: bool,
+    /// The entries of the period, by date and record. Of each record all entries of a day follow one another.
+    pub lines: Vec<Line>,
+    /// The sums of the period before, as the books have them now.
+    pub sums_before: BTreeMap<Figure, Sums>,
+    /// What earlier reports of the series told of earlier periods and is no longer so, each merge as one. Empty in a new
+    /// revision and while the period is running.
+    pub corrections: Vec<CorrectedRecord>,
+    /// What was owed at the end of the period's last day, or is now while it is running: the oldest due date first, invoices
+    /// without one last.
+    pub ageing: Vec<Balance>,
+    /// Records that HubSpot told of before the report was due and that were still to be read when it was built.
+    pub unread: u64,
+}
+
+/// The sums of a figure over a period: what is not billable is never added to what is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Of what is billable.
+    pub billable: Tally,
+    /// Of what only tracks data.
+    pub non_billable: Tally,
+}
+
+/// How many entries there are, and their sum.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All entries, those without an amount too.
+    pub count: u64,
+    /// The sum per currency.
+    pub totals: Totals,
+    /// How many entries are not in the sum, because they have no amount that can be added up.
+    pub left_out: u64,
+}
+
+impl Sums {
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// Fails where the sum would not fit 128 bits.
+    pub fn add(&mut self, entry: &Entry) -> Result<(), SumTooLarge> {
+        let tally = if entry.billable { &mut self.billable } else { &mut self.non_billable };
+        tally.count += 1;
+        match &entry.amount.money {
+            Ok(money) => tally.totals.add(*money),
+            Err(_) => {
+                tally.left_out += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A record of which something was told that is no longer so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrectedRecord {
+    /// The record; of a merge, the one that is left.
+    pub key: RecordKey,
+    /// The record as it is shown.
+    pub face: Arc<Face>,
+    /// What was told and what is so, entry by entry; of a merge, those of all records that went into it. The net effect
+    /// is the sum of what is, less the sum of what was.
+    pub corrections: Vec<Correction>,
+    /// What has happened to it since the report before, in the order in which it happened, each once. Empty where what
+    /// changed is not money: an owner, or the rules.
+    pub kinds: Vec<ChangeKind>,
+    /// When the last of it happened.
+    pub changed_at: Option<Timestamp>,
+    /// The names of the records that were merged into it since.
+    pub merged: Vec<String>,
+}
