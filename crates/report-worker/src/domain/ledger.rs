@@ -73,7 +73,7 @@ impl Vocabulary {
 /// its company, so a payment has the face of its invoice where the books have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Face {
-    /// What people call it.
+    /// What people call it; a payment is called by its invoice, and by `payment 5` where the books have none.
     pub name: String,
     /// The name of its company.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,10 +107,7 @@ impl Face {
         let names = Self::PROPERTIES.into_iter().chain(asked_for.iter().map(String::as_str));
         let word = |text: &Option<String>| text.as_deref().map(Word::from);
         Self {
-            name: match invoice {
-                Some(invoice) => format!("Payment for {}", invoice.name()),
-                None => record.name(),
-            },
+            name: shown.name(),
             company: word(&shown.company).or_else(|| shown.property("hs_invoice_latest_company_name").map(Word::from)),
             owner: word(&shown.owner),
             due: record.property("hs_due_date").and_then(|text| civil_date(text, zone)),

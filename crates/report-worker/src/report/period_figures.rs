@@ -9,7 +9,7 @@ use crate::domain::changes::ChangeKind;
 use crate::domain::entries::{Correction, Entry, Figure};
 use crate::domain::ledger::{Balance, Face, Line};
 use crate::domain::money::{SumTooLarge, Totals};
-use crate::domain::period::Period;
+use crate::domain::period::{Calendar, Period};
 use crate::domain::record::RecordKey;
 
 /// All that a report of a period says, before it is said. Everything in it passes the definition's filter, and money
@@ -20,6 +20,8 @@ pub struct PeriodFigures {
     pub period: Period,
     /// The period before it.
     pub before: Period,
+    /// How weeks and fiscal years are counted: it names the periods.
+    pub calendar: Calendar,
     /// 1 for the report as it was first sent, more for each time that it was built anew.
     pub revision: u32,
     /// False while the period is running: then these are its figures so far, and nobody was sent them.
