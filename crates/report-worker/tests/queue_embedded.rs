@@ -9,12 +9,25 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use report_worker::queue::{CAUSE_RECEIVE_LIMIT, Embedded, EmbeddedSettings, Message, Queue, QueueError};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
 
 const NO_WAIT: Duration = Duration::ZERO;
 const VISIBILITY: i64 = 120;
 
 async fn open(file: &Path) -> Queue {
     Queue::Embedded(Embedded::open(file, EmbeddedSettings::default()).await.unwrap())
+}
+
+/// The queue's file, past the queue.
+async fn file_of(file: &Path) -> SqlitePool {
+    SqlitePool::connect_with(SqliteConnectOptions::new().filename(file).create_if_missing(true)).await.unwrap()
+}
+
+async fn sql(file: &Path, sql: &'static str) {
+    let pool = file_of(file).await;
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    pool.close().await;
 }
 
 /// Seconds after the start of the story.
@@ -199,23 +212,11 @@ async fn two_handles_on_one_file_never_share_a_message() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_queue_of_this_release_is_refused_by_name() {
+async fn a_file_that_is_no_queue_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let open = async |name: &str| Embedded::open(folder.path().join(name), EmbeddedSettings::default()).await;
-    let sql = async |name: &str, sql: &'static str| {
-        let options =
-            sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join(name)).create_if_missing(true);
-        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-        pool.close().await;
-    };
-
-    sql("store", "CREATE TABLE deals (id INTEGER)").await;
+    sql(&folder.path().join("store"), "CREATE TABLE deals (id INTEGER)").await;
     assert!(matches!(open("store").await, Err(QueueError::NotAQueue { .. })));
-
-    drop(open("newer").await.unwrap());
-    sql("newer", "PRAGMA user_version = 7").await;
-    assert!(matches!(open("newer").await, Err(QueueError::Newer { found: 7, known: 2, .. })));
 
     std::fs::write(folder.path().join("text"), "this is not a database at all".repeat(100)).unwrap();
     for (name, transient) in [("text", false), ("no/such/folder", false)] {
@@ -230,14 +231,10 @@ async fn a_file_that_is_no_queue_of_this_release_is_refused_by_name() {
 async fn a_queue_of_an_older_release_goes_on_with_its_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("queue");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let first_layout = include_str!("../src/queue/layout/0001_messages.sql");
-    sqlx::raw_sql(first_layout).execute(&pool).await.unwrap();
+    sql(&file, include_str!("../src/queue/layout/0001_messages.sql")).await;
     let rest = "INSERT INTO dead_letters VALUES (1, 'old', 'é', 'envelope: none', 1, 2);
                 PRAGMA application_id = 1128419633; PRAGMA user_version = 1;";
-    sqlx::raw_sql(rest).execute(&pool).await.unwrap();
-    pool.close().await;
+    sql(&file, rest).await;
 
     let queue = open(&file).await;
     let mut walk = queue.walk_dead_letters(at(0));
@@ -248,6 +245,27 @@ async fn a_queue_of_an_older_release_goes_on_with_its_dead_letters() {
     assert!(walk.next().await.unwrap().is_empty());
     let messages = queue.receive(10, NO_WAIT, at(0)).await.unwrap();
     assert_eq!((bodies(&messages), messages[0].receive_count), (vec!["é"], 1));
+}
+
+#[tokio::test]
+async fn a_queue_of_a_newer_release_goes_on_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queue");
+    open(&file).await.send("before the update", at(0)).await.unwrap();
+    let future = "ALTER TABLE messages ADD COLUMN since_the_future TEXT; CREATE TABLE of_the_future (id INTEGER);
+                  PRAGMA user_version = 7;";
+    sql(&file, future).await;
+
+    let queue = open(&file).await;
+    queue.send("after it was taken back", at(1)).await.unwrap();
+    let messages = queue.receive(10, NO_WAIT, at(1)).await.unwrap();
+    assert_eq!(bodies(&messages), ["before the update", "after it was taken back"]);
+    queue.move_to_dead_letters(&messages[0], "still broken", at(1)).await.unwrap();
+    assert_eq!(queue.delete(&messages[1..]).await.unwrap(), []);
+    let depth = queue.depth(at(1)).await.unwrap();
+    assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (0, 0, 1));
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&file_of(&file).await).await.unwrap();
+    assert_eq!(version, 7, "so the newer release need not take its steps again");
 }
 
 #[tokio::test]

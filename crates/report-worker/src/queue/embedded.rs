@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::{CAUSE_RECEIVE_LIMIT, DeadLetter, Depth, Message, NotDeleted, QueueError};
 
-/// The layout of the file, step by step; `PRAGMA user_version` counts the steps taken. A step once released never changes.
+/// The layout of the file, step by step; `PRAGMA user_version` counts the steps taken. A step once released never changes, and
+/// only adds: a release before it goes on with what it finds.
 const LAYOUT: [&str; 2] =
     [include_str!("layout/0001_messages.sql"), include_str!("layout/0002_dead_letters_received.sql")];
 /// `PRAGMA application_id` of a queue file ("CBQ1"), so that a database of something else is never taken for one.
@@ -59,7 +60,7 @@ impl Embedded {
     ///
     /// # Errors
     ///
-    /// A file that cannot be opened, belongs to something else, or was written by a newer release. Each names the file.
+    /// A file that cannot be opened or belongs to something else. Each names the file.
     pub async fn open(file: impl AsRef<Path>, settings: EmbeddedSettings) -> Result<Self, QueueError> {
         let file = file.as_ref().to_path_buf();
         let options = SqliteConnectOptions::new()
@@ -88,10 +89,9 @@ impl Embedded {
         }
         let version: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
-        let found = usize::try_from(version).unwrap_or(usize::MAX);
-        let Some(steps) = LAYOUT.get(found..) else {
-            return Err(QueueError::Newer { file: self.file.clone(), found, known: LAYOUT.len() });
-        };
+        let taken = usize::try_from(version).unwrap_or(usize::MAX);
+        // None where a newer release has taken more.
+        let steps = LAYOUT.get(taken..).unwrap_or_default();
         if !steps.is_empty() {
             for step in steps {
                 sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(failed)?;

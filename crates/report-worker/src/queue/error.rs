@@ -43,16 +43,6 @@ pub enum QueueError {
         /// The file.
         file: PathBuf,
     },
-    /// The file was written by a newer release.
-    #[error("the queue file {} has layout {found}, this release knows {known}; use the release that wrote it", file.display())]
-    Newer {
-        /// The file.
-        file: PathBuf,
-        /// The layout that the file has.
-        found: usize,
-        /// The newest layout that this release knows.
-        known: usize,
-    },
     /// SQS refused, or was not reached.
     #[error("cannot {doing} the queue {queue_url}")]
     Sqs {
@@ -72,8 +62,7 @@ impl QueueError {
     /// Whether the same call may work later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Empty | Self::TooLarge { .. } | Self::Character { .. } => false,
-            Self::NotAQueue { .. } | Self::Newer { .. } => false,
+            Self::Empty | Self::TooLarge { .. } | Self::Character { .. } | Self::NotAQueue { .. } => false,
             Self::File { source, .. } => match source {
                 sqlx::Error::Database(error) => {
                     // The primary result code is the low byte (SQLite, "Result and Error Codes"): BUSY, LOCKED, IOERR, FULL.
