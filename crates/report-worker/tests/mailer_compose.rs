@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 use insta::assert_snapshot;
+use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
-use report_worker::mailer::{ComposeError, Directory, Mail, Mailer, Memory, Outcome, compose};
+use report_worker::mailer::{Attachment, ComposeError, Directory, InlineImage, Mail, Mailer, Memory, Outcome, compose};
 
 fn mail() -> Mail {
     Mail {
@@ -15,7 +16,13 @@ fn mail() -> Mail {
         text: "Won: Größe & Söhne, 12 500,00 EUR\nLost: none = 0\n".to_owned(),
         html: "<p>Won: <b>Größe &amp; Söhne</b>, a long line that goes on and on until it must be wrapped</p>"
             .to_owned(),
-        in_reply_to: Some("<closed-deals.2026-11-21.1@bell.example>".to_owned()),
+        references: vec![
+            "closed-deals.2026-11-20.1@bell.example".to_owned(),
+            "<closed-deals.2026-11-21.1@bell.example>".to_owned(),
+        ],
+        list_id: Some("closed-deals.example.com".to_owned()),
+        images: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 
@@ -40,9 +47,12 @@ fn a_whole_mail() {
     Subject: Closed deals: 2 won, 1 lost =?utf-8?b?4oCT?= 12 500,00
      =?utf-8?b?4oKs?=
     Auto-Submitted: auto-generated
+    X-Auto-Response-Suppress: OOF, AutoReply
     To: =?utf-8?b?TcO8bGxlciwgSsO8cmdlbg==?= <jm@example.com>, anna@example.com
+    List-Id: <closed-deals.example.com>
     In-Reply-To: <closed-deals.2026-11-21.1@bell.example>
-    References: <closed-deals.2026-11-21.1@bell.example>
+    References: <closed-deals.2026-11-20.1@bell.example>
+     <closed-deals.2026-11-21.1@bell.example>
     MIME-Version: 1.0
     Content-Type: multipart/alternative;
      boundary="=_c8dbb3ed77e7089df331b19154452233"
@@ -62,6 +72,117 @@ fn a_whole_mail() {
     nd on until it must be wrapped</p>
     --=_c8dbb3ed77e7089df331b19154452233--
     "#);
+}
+
+/// A PNG's first bytes, the boundaries of this mail as bytes, and every byte there is.
+fn with_files() -> Mail {
+    let bytes: Vec<u8> =
+        b"\x89PNG\r\n\x1a\n\r\n--=_c8dbb3ed77e7089df331b19154452233--\r\n".iter().copied().chain(0..=255).collect();
+    Mail {
+        images: vec![InlineImage { content_id: "won.5f@closing-bell".to_owned(), bytes: bytes.clone() }],
+        attachments: vec![
+            Attachment {
+                name: "closed-deals 2026-10.csv".to_owned(),
+                content_type: "text/csv; charset=utf-8",
+                bytes: "\u{feff}Größe,12.50\r\n--=_c8dbb3ed77e7089df331b19154452233--\r\n".into(),
+            },
+            Attachment {
+                name: "Größe & Söhne – 売上 отчёт.xlsx".to_owned(),
+                content_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                bytes,
+            },
+        ],
+        ..mail()
+    }
+}
+
+#[test]
+fn files_and_images_each_have_their_place() {
+    let composed = composed(&with_files());
+    let structure: Vec<&str> = composed
+        .split("\r\n")
+        .filter(|line| {
+            line.starts_with("--=_")
+                || ["Content-", " filename", " boundary", " type"].iter().any(|start| line.starts_with(start))
+        })
+        .collect();
+    assert_snapshot!(structure.join("\n"), @r#"
+    Content-Type: multipart/mixed;
+     boundary="=_m_c8dbb3ed77e7089df331b19154452233"
+    --=_m_c8dbb3ed77e7089df331b19154452233
+    Content-Type: multipart/alternative;
+     boundary="=_c8dbb3ed77e7089df331b19154452233"
+    --=_c8dbb3ed77e7089df331b19154452233
+    Content-Type: text/plain; charset=utf-8
+    Content-Transfer-Encoding: quoted-printable
+    --=_c8dbb3ed77e7089df331b19154452233
+    Content-Type: multipart/related; type="text/html";
+     boundary="=_r_c8dbb3ed77e7089df331b19154452233"
+    --=_r_c8dbb3ed77e7089df331b19154452233
+    Content-Type: text/html; charset=utf-8
+    Content-Transfer-Encoding: quoted-printable
+    --=_r_c8dbb3ed77e7089df331b19154452233
+    Content-ID: <won.5f@closing-bell>
+    Content-Disposition: inline; filename="chart-1.png"
+    Content-Type: image/png
+    Content-Transfer-Encoding: base64
+    --=_r_c8dbb3ed77e7089df331b19154452233--
+    --=_c8dbb3ed77e7089df331b19154452233--
+    --=_m_c8dbb3ed77e7089df331b19154452233
+    Content-Disposition: attachment; filename="closed-deals 2026-10.csv"
+    Content-Type: text/csv; charset=utf-8
+    Content-Transfer-Encoding: base64
+    --=_m_c8dbb3ed77e7089df331b19154452233
+    Content-Disposition: attachment;
+     filename*0*=utf-8''Gr%C3%B6%C3%9Fe%20%26%20S%C3%B6hne%20%E2%80%93;
+     filename*1*=%20%E5%A3%B2%E4%B8%8A%20%D0%BE%D1%82%D1%87%D1%91;
+     filename*2*=%D1%82.xlsx
+    Content-Type: application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
+    Content-Transfer-Encoding: base64
+    --=_m_c8dbb3ed77e7089df331b19154452233--
+    "#);
+    let bytes = compose(&with_files()).unwrap();
+    let read = MessageParser::default().parse(&bytes).unwrap();
+    assert_eq!((read.text_body_count(), read.html_body_count(), read.attachment_count()), (1, 1, 3));
+    let mail = with_files();
+    let sent = mail.attachments.iter().map(|file| (file.name.as_str(), &file.bytes));
+    let sent = [("chart-1.png", &mail.images[0].bytes)].into_iter().chain(sent);
+    for (part, (name, bytes)) in read.attachments().zip(sent) {
+        assert_eq!(part.attachment_name(), Some(name));
+        assert!(part.contents() == bytes, "{name} arrives as it was sent");
+    }
+    assert_eq!(read.attachments().next().unwrap().content_id(), Some("won.5f@closing-bell"));
+}
+
+#[test]
+fn the_name_of_a_file_is_only_a_name() {
+    let long = format!("{}.xlsx", "ü".repeat(300));
+    let cut = format!("{}.xlsx", "ü".repeat(60));
+    for (name, sent) in [
+        ("../../etc/passwd", "-..-etc-passwd"),
+        ("C:\\deals.csv:stream", "C--deals.csv-stream"),
+        ("a\r\nBcc: thief@example.com\r\n\r\n.csv", "a Bcc- thief@example.com .csv"),
+        ("deals\"; filename=\"x.exe", "deals-; filename=-x.exe"),
+        ("\u{202e}vsc.exe\u{200b}", "vsc.exe"),
+        (".csv", "csv"),
+        ("", "report"),
+        (long.as_str(), cut.as_str()),
+    ] {
+        let attachment = Attachment { name: name.to_owned(), content_type: "text/csv", bytes: Vec::new() };
+        let bytes = compose(&Mail { attachments: vec![attachment], ..mail() }).unwrap();
+        let read = MessageParser::default().parse(&bytes).unwrap();
+        assert_eq!(read.attachment(0).unwrap().attachment_name(), Some(sent), "{name:?}");
+        assert_eq!(read.headers().len(), 12, "{name:?} adds no header");
+    }
+}
+
+#[test]
+fn a_mail_names_the_last_twenty_that_it_follows() {
+    let references: Vec<String> = (0..50).map(|number| format!("closed-deals-{number}@bell.example")).collect();
+    let composed = composed(&Mail { references, ..mail() });
+    assert_eq!(header(&composed, "In-Reply-To"), "<closed-deals-49@bell.example>");
+    let named = header(&composed, "References");
+    assert_eq!((named.split(' ').count(), named.split(' ').next()), (20, Some("<closed-deals-30@bell.example>")));
 }
 
 #[test]
@@ -102,11 +223,20 @@ fn what_cannot_be_a_mail_is_named() {
             other => panic!("{other:?}"),
         }
     }
+    for id in ["", "deals", "closed deals.example.com", "deals.", "deals.x>\r\nBcc: x@y.z"] {
+        let composed = compose(&Mail { list_id: Some(id.to_owned()), ..mail() });
+        assert!(matches!(composed, Err(ComposeError::ListId { id: seen }) if seen == id), "{id:?}");
+    }
+    let attachment = Attachment { name: String::new(), content_type: "text/csv\r\nBcc: x@y.z", bytes: Vec::new() };
+    let composed = compose(&Mail { attachments: vec![attachment], ..mail() });
+    assert!(matches!(composed, Err(ComposeError::ContentType { .. })));
     let too_long = format!("{}@b", "x".repeat(1000));
     for id in ["", "a", "@", "a@", "a@b@c", "a b@c", "a@b>\r\nBcc: x@y.z", "ü@b", too_long.as_str()] {
         let named = |error| matches!(error, Err(ComposeError::MessageId { id: seen }) if seen == id);
         assert!(named(compose(&Mail { message_id: id.to_owned(), ..mail() })), "{id:?}");
-        assert!(named(compose(&Mail { in_reply_to: Some(id.to_owned()), ..mail() })), "{id:?}");
+        let image = InlineImage { content_id: id.to_owned(), bytes: Vec::new() };
+        assert!(named(compose(&Mail { images: vec![image], ..mail() })), "{id:?}");
+        assert!(named(compose(&Mail { references: vec![id.to_owned()], ..mail() })), "{id:?}");
     }
 }
 
@@ -116,7 +246,9 @@ proptest! {
     #[test]
     fn any_text_gives_the_same_well_formed_mail_twice(subject in any::<String>(), name in any::<String>(), text in any::<String>()) {
         let from = format!("\"{}\" <bell@example.com>", name.replace(['"', '\\'], "'"));
-        let mail = Mail { subject, from, html: text.clone(), text, ..mail() };
+        let bytes = text.clone().into_bytes();
+        let attachments = vec![Attachment { name: subject.clone(), content_type: "text/csv", bytes }];
+        let mail = Mail { subject, from, html: text.clone(), text, attachments, ..with_files() };
         let bytes = compose(&mail).unwrap();
         prop_assert_eq!(&bytes, &compose(&mail).unwrap());
         prop_assert!(bytes.is_ascii());
@@ -130,8 +262,8 @@ proptest! {
             .map(|line| line.split(':').next().unwrap())
             .collect();
         prop_assert_eq!(names, [
-            "Date", "Message-ID", "From", "Subject", "Auto-Submitted", "To", "In-Reply-To", "References",
-            "MIME-Version", "Content-Type",
+            "Date", "Message-ID", "From", "Subject", "Auto-Submitted", "X-Auto-Response-Suppress", "To", "List-Id",
+            "In-Reply-To", "References", "MIME-Version", "Content-Type",
         ]);
     }
 }

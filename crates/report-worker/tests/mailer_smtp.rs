@@ -73,7 +73,10 @@ fn mail() -> Vec<u8> {
         date: "2026-11-22T17:00:00Z".parse().unwrap(),
         text: "One deal.\n.\nA line of one dot is no end, nor is it lost.".to_owned(),
         html: "<p>One deal.</p>".to_owned(),
-        in_reply_to: None,
+        references: Vec::new(),
+        list_id: None,
+        images: Vec::new(),
+        attachments: Vec::new(),
     };
     compose(&mail).unwrap()
 }

@@ -1,6 +1,7 @@
 //! What was reported and changes later appears as a correction in the next report: was, now, net effect.
 
 use hubspot_simulator::Kind;
+use mail_parser::{HeaderValue, MessageParser};
 
 use crate::world::{World, row, section, titles};
 
@@ -41,6 +42,44 @@ async fn a_told_deal_is_corrected() {
         assert_eq!(row.cells[2..], figures, "{what}");
         assert!(row.notes.iter().any(|note| note.starts_with("reported 22 Nov 2026 ")), "{:?}", row.notes);
     }
+}
+
+#[tokio::test]
+async fn corrections_alone_are_shown_under_the_mails_that_told_the_records() {
+    let (mut world, deal) = told().await;
+    let follows = |world: &World, at: usize| {
+        let mails = world.mails.sent();
+        let mail = MessageParser::default().parse(&mails[at].bytes).unwrap();
+        let ids = |value: &HeaderValue<'_>| {
+            value.as_text_list().unwrap_or_default().iter().map(ToString::to_string).collect()
+        };
+        let [answered, referred]: [Vec<String>; 2] = [ids(mail.in_reply_to()), ids(mail.references())];
+        (answered, referred, mails[at].message_id.clone())
+    };
+    let (answered, referred, first) = follows(&world, 0);
+    assert_eq!((answered, referred), (vec![], vec![]), "news follows nothing");
+
+    world.set(Kind::Deal, deal, &[("amount", "130")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    let (answered, referred, second) = follows(&world, 1);
+    assert_eq!((answered, referred), (vec![first.clone()], vec![first.clone()]));
+
+    let other = world.create(Kind::Deal, &[("amount", "7"), ("dealstage", "closedwon")]).await;
+    world.set(Kind::Deal, deal, &[("amount", "140")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    let (answered, _, third) = follows(&world, 2);
+    assert_eq!(answered, [""; 0], "a correction among news comes with the news");
+
+    world.set(Kind::Deal, other, &[("amount", "8")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    let (answered, referred, fourth) = follows(&world, 3);
+    assert_eq!((answered, referred), (vec![third.clone()], vec![third.clone()]));
+
+    world.set(Kind::Deal, deal, &[("dealstage", "contractsent")]).await;
+    world.set(Kind::Deal, other, &[("dealstage", "contractsent")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    let (answered, referred, _) = follows(&world, 4);
+    assert_eq!((answered, referred), (vec![fourth.clone()], vec![first, second, third, fourth]));
 }
 
 #[tokio::test]

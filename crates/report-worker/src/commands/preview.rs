@@ -98,7 +98,10 @@ fn mail(document: &Document, from: &str, to: &str, now: Timestamp) -> Mail {
         date: now,
         text: plain_text(document),
         html: html(document),
-        in_reply_to: None,
+        references: Vec::new(),
+        list_id: None,
+        images: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

@@ -146,7 +146,8 @@ async fn build_one(
         }
     };
     let id = report_id(definition, &group);
-    let mail = match (built.is_empty, mail(app, definition, &id, &built, now)) {
+    let follows = follows(app, definition, &group, &built).await?;
+    let mail = match (built.is_empty, mail(app, definition, &id, follows, &built, now)) {
         (true, _) => None,
         (false, Ok(mail)) => Some(mail),
         (false, Err(error)) => {
@@ -172,6 +173,26 @@ async fn build_one(
         );
     }
     Ok(())
+}
+
+/// The mails that a report follows: one that tells nothing but corrections answers what it corrects.
+async fn follows(
+    app: &App,
+    definition: &Definition,
+    group: &ByRecord,
+    built: &Built,
+) -> Result<Vec<String>, StoreError> {
+    let mut follows = Vec::new();
+    if built.document.sections.iter().all(|section| section.key == "corrections") {
+        let keys: Vec<RecordKey> = group.keys().copied().collect();
+        for report_id in app.store.told_in(&definition.name, &keys).await? {
+            let message_id = message_id(app, definition, &report_id);
+            if app.store.has_mail(&message_id).await? {
+                follows.push(message_id);
+            }
+        }
+    }
+    Ok(follows)
 }
 
 /// The records of a report, each with where it stood and where it stands.
@@ -224,23 +245,32 @@ fn report_id(definition: &Definition, group: &ByRecord) -> String {
 #[error("the mail cannot be composed")]
 struct MailError(#[source] crate::mailer::ComposeError);
 
+/// The Message-ID of a report's mail.
+fn message_id(app: &App, definition: &Definition, report_id: &str) -> String {
+    format!("{}-{report_id}@{}", definition.name, domain_of(&app.settings.mail_from))
+}
+
 fn mail(
     app: &App,
     definition: &Definition,
     report_id: &str,
+    follows: Vec<String>,
     built: &Built,
     now: Timestamp,
 ) -> Result<OutgoingMail, MailError> {
     let settings = &app.settings;
     let mail = Mail {
-        message_id: format!("{}-{report_id}@{}", definition.name, domain_of(&settings.mail_from)),
+        message_id: message_id(app, definition, report_id),
         from: settings.mail_from.clone(),
         to: settings.mail_to.clone(),
         subject: built.document.subject.clone(),
         date: now,
         text: plain_text(&built.document),
         html: html(&built.document),
-        in_reply_to: None,
+        references: follows,
+        list_id: Some(format!("{}.{}", definition.name, domain_of(&settings.mail_from))),
+        images: Vec::new(),
+        attachments: Vec::new(),
     };
     let bytes = compose(&mail).map_err(MailError)?;
     Ok(outgoing(mail, &settings.mail_to, bytes))

@@ -267,7 +267,10 @@ impl Post {
             date: now,
             html: format!("<pre>{}</pre>", escaped(&text)),
             text,
-            in_reply_to: None,
+            references: Vec::new(),
+            list_id: None,
+            images: Vec::new(),
+            attachments: Vec::new(),
         };
         match compose(&trouble) {
             Ok(bytes) => self.store.store_mail(&outgoing(trouble, std::slice::from_ref(&self.owner), bytes), now).await,

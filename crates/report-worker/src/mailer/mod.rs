@@ -11,7 +11,7 @@ mod smtp;
 mod url;
 
 pub use self::address::{AddressError, check_address};
-pub use self::compose::{ComposeError, Mail, compose};
+pub use self::compose::{Attachment, ComposeError, InlineImage, Mail, compose};
 pub use self::directory::Directory;
 pub use self::memory::{Memory, Sent};
 pub use self::smtp::{Smtp, Step, Timeouts, TryOut};

@@ -129,6 +129,18 @@ pub(super) async fn write_mail(
 }
 
 impl Store {
+    /// True if the books hold a mail with this Message-ID, sent or to be sent.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn has_mail(&self, message_id: &str) -> Result<bool, StoreError> {
+        let found: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM mails WHERE message_id = ?")
+            .bind(message_id)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// Stores a mail that belongs to no report. One with the same Message-ID is stored once.
     ///
     /// # Errors

@@ -97,6 +97,32 @@ impl Store {
         Ok(reported)
     }
 
+    /// The newest reports of this name that spoke of each of the records, at most five of each record; all of them oldest
+    /// first.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn told_in(&self, report_name: &str, keys: &[RecordKey]) -> Result<Vec<String>, StoreError> {
+        let mut reports = BTreeMap::new();
+        for &key in keys {
+            let rows: Vec<(String, i64)> = sqlx::query_as(
+                "SELECT report_id, built_at FROM report_lines \
+                 WHERE report_name = ? AND portal_id = ? AND kind = ? AND record_id = ? \
+                 ORDER BY built_at DESC, report_id DESC LIMIT 5",
+            )
+            .bind(report_name)
+            .bind(key.portal_id)
+            .bind(key.kind.as_str())
+            .bind(key.id)
+            .fetch_all(self.pool())
+            .await?;
+            reports.extend(rows);
+        }
+        let mut reports: Vec<_> = reports.into_iter().map(|(id, built_at)| (built_at, id)).collect();
+        reports.sort();
+        Ok(reports.into_iter().map(|(_, id)| id).collect())
+    }
+
     /// Stores a report, what it says of which record, and its mail, all or nothing. Without a mail where there is nothing
     /// to tell: changes that undid each other are settled too. False if another worker has told one of its changes already; then nothing is stored.
     ///

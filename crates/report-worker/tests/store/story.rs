@@ -388,6 +388,11 @@ async fn reports(store: &Store, won: &Record) {
     assert_eq!((newest, built_at), (settled.lines[0].1.clone(), at(50) + SignedDuration::from_millis(1)));
     assert!(store.pending("deals").await.unwrap().is_empty());
     assert!(store.reported("other", &[DEAL]).await.unwrap().is_empty());
+    assert_eq!(store.told_in("deals", &[INVOICE, DEAL]).await.unwrap(), ["first", "third"]);
+    assert!(store.told_in("other", &[DEAL]).await.unwrap().is_empty());
+    let known =
+        [store.has_mail("first@example.com").await.unwrap(), store.has_mail("never@example.com").await.unwrap()];
+    assert_eq!(known, [true, false]);
 }
 
 async fn mails(store: &Store) {
