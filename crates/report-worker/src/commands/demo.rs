@@ -21,6 +21,7 @@ use crate::cycle::{self, App, Summary};
 use crate::endpoint::{self, Endpoint};
 use crate::mailer::{Directory, Mailer};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
+use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Books, MailState, Store};
 
@@ -131,6 +132,7 @@ impl Demo {
                 to: vec!["Finance <finance@example.com>".to_owned()],
                 owner: "owner@example.com".to_owned(),
             },
+            reports: Definitions::built_in(),
             zone: None,
             poll_interval: TICK,
             quiet: Duration::ZERO,

@@ -14,7 +14,6 @@ use crate::crm::{Crm, CrmSettings};
 use crate::cycle::{self, App, Settings, Summary};
 use crate::mailer::Mailer;
 use crate::queue::Queue;
-use crate::report::Definitions;
 use crate::store::Store;
 
 /// The shortest pause between two cycles when something is due at once.
@@ -35,7 +34,7 @@ pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Tim
     let settings = Settings {
         keys: config.keys,
         mail_from: config.mail.from,
-        definitions: Arc::new(Definitions::built_in()),
+        definitions: Arc::new(config.reports),
         mail_to: config.mail.to,
         owner: config.mail.owner,
         zone: config.zone,

@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 
 use super::operator::QueueConfig;
 use super::reader::{Environment, Problem, Reader, list, look};
-use super::{CLIENT_SECRETS, CrmConfig, LocalConfig, MailConfig, WorkerConfig, database, keys, secrets, zone};
+use super::{CLIENT_SECRETS, CrmConfig, LocalConfig, MailConfig, WorkerConfig, database, keys, reports, secrets, zone};
+use crate::report::Definitions;
 use crate::store::Books;
 
 /// Which command the environment is for.
@@ -39,6 +40,8 @@ pub struct Parts {
     pub crm: Option<CrmConfig>,
     /// The mails.
     pub mail: Option<MailConfig>,
+    /// The reports.
+    pub reports: Option<Definitions>,
     /// The reporting zone, if it is set.
     pub zone: Option<TimeZone>,
 }
@@ -68,6 +71,7 @@ impl Parts {
             Role::Worker => drop(WorkerConfig::from_reader(reader)),
         }
         let queue = QueueConfig::from_reader(reader);
+        let reports = reader.aside(reports::read);
         let urls = reader.aside(|reader| {
             reader.optional("WEBHOOK_URLS", |text| {
                 text.parse::<TargetUrls>().map_err(|error| error.to_string())?;
@@ -86,10 +90,12 @@ impl Parts {
                 Role::Worker => reader.required("DATABASE_URL", "", database),
             }),
             crm: reader.aside(CrmConfig::read),
-            mail: reader.aside(MailConfig::read),
+            mail: reader.aside(|reader| MailConfig::read(reader, reports.as_ref())),
             zone: reader
                 .aside(|reader| reader.optional("TIME_ZONE", |text| zone(text).ok_or_else(String::new)))
-                .flatten(),
+                .flatten()
+                .or_else(|| reports.as_ref()?.zone.clone()),
+            reports,
         }
     }
 }

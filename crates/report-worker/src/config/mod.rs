@@ -2,8 +2,10 @@
 
 mod database;
 mod doctor;
+pub(crate) mod nearest;
 mod operator;
 mod reader;
+mod reports;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use self::reader::{Reader, duration, list, read};
 use crate::crm::access_token;
 use crate::domain::time::zone;
 use crate::mailer::{Mailer, check_address};
+use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::Books;
 
@@ -71,7 +74,9 @@ pub struct WorkConfig {
     pub crm: CrmConfig,
     /// The mails.
     pub mail: MailConfig,
-    /// The reporting zone; `None` means the account's.
+    /// The reports.
+    pub reports: Definitions,
+    /// The reporting zone, of `TIME_ZONE` or of the reports; `None` means the account's.
     pub zone: Option<TimeZone>,
     /// From one cycle to the next.
     pub poll_interval: Duration,
@@ -99,7 +104,7 @@ pub struct MailConfig {
     pub mailer: Renewed<Mailer>,
     /// The sender, as in a From header.
     pub from: String,
-    /// The recipients of the built-in reports.
+    /// The recipients of the reports that name none; nobody where all do.
     pub to: Vec<String>,
     /// Who hears of trouble.
     pub owner: String,
@@ -173,7 +178,8 @@ impl WorkConfig {
             ),
         };
         let crm = CrmConfig::read(reader);
-        let mail = MailConfig::read(reader);
+        let reports = reports::read(reader);
+        let mail = MailConfig::read(reader, reports.as_ref());
         let zone = reader.optional("TIME_ZONE", |text| {
             zone(text).ok_or_else(|| "not an IANA time zone such as Europe/Berlin".to_owned())
         });
@@ -185,7 +191,8 @@ impl WorkConfig {
             database: reader.renewed(database?, &["DATABASE_URL"], database::renewed),
             crm: crm?,
             mail: mail?,
-            zone: zone?,
+            zone: zone?.or_else(|| reports.as_ref()?.zone.clone()),
+            reports: reports?,
             poll_interval: poll_interval?,
             quiet: quiet?,
             deliveries_kept_for: deliveries_kept_for?,
@@ -211,10 +218,15 @@ impl MailConfig {
     /// # Errors
     /// Every missing or wrong variable at once.
     pub async fn read_alone(environment: &Environment) -> Result<Self, Problems> {
-        read(environment, Self::read).await
+        let config = |reader: &mut Reader<'_>| {
+            let reports = reports::read(reader);
+            Self::read(reader, reports.as_ref())
+        };
+        read(environment, config).await
     }
 
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    /// `reports` are what the mails are for, as far as they can be read.
+    fn read(reader: &mut Reader<'_>, reports: Option<&Definitions>) -> Option<Self> {
         let address = |text: &str| match check_address(text) {
             Ok(_) => Ok(text.trim().to_owned()),
             Err(error) => Err(error.to_string()),
@@ -222,14 +234,18 @@ impl MailConfig {
         let mailer =
             reader.required("SMTP_URL", "smtps://user:password@host:465, smtp://host:587 or file:folder", mailer);
         let from = reader.required("MAIL_FROM", "the sender's address", address);
-        let to = reader.required("MAIL_TO", "the finance team's addresses, comma separated", |text| {
-            list(text).map(address).collect::<Result<Vec<_>, _>>()
-        });
+        let addresses = |text: &str| list(text).map(address).collect::<Result<Vec<_>, _>>();
+        let to = if reports.is_some_and(|reports| reports.reports.iter().any(|report| report.to.is_empty())) {
+            reader.required("MAIL_TO", "the finance team's addresses, comma separated", addresses)
+        } else {
+            reader.optional("MAIL_TO", addresses).map(Option::unwrap_or_default)
+        };
         let owner = reader.optional("OWNER_EMAIL", address);
         let (mailer, from, to, owner) = (mailer?, from?, to?, owner?);
         let mailer = reader.renewed(mailer, &["SMTP_URL"], |_, _, text| self::mailer(text));
         // Somebody must hear of trouble; without an owner it is the first of the team.
-        let owner = owner.or_else(|| to.first().cloned())?;
+        let team = || to.iter().chain(reports.into_iter().flat_map(|reports| &reports.reports).flat_map(|it| &it.to));
+        let owner = owner.or_else(|| team().next().cloned())?;
         Some(Self { mailer, from, to, owner })
     }
 }
@@ -240,6 +256,14 @@ impl MailConfig {
 /// What is missing or wrong.
 pub async fn client_secrets(environment: &Environment) -> Result<Vec<Secret>, Problems> {
     read(environment, |reader| reader.required(CLIENT_SECRETS, "the app's client secret", secrets)).await
+}
+
+/// The reports alone, for `preview`.
+///
+/// # Errors
+/// What is wrong with them.
+pub async fn reports_alone(environment: &Environment) -> Result<Definitions, Problems> {
+    read(environment, reports::read).await
 }
 
 /// HubSpot and the books, for `reconcile`.

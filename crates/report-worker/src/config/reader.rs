@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -12,13 +14,18 @@ use super::RETIRED_SECRETS;
 use crate::secrets::{Part, Renew, Renewed, SecretsManager};
 
 /// The variables whose text may be in AWS Secrets Manager, and the variables that say where.
-const SECRETS: [(&str, &str); 5] = [
+const SECRETS: [(&str, &str); 6] = [
     ("HUBSPOT_CLIENT_SECRETS", "HUBSPOT_CLIENT_SECRETS_ARN"),
     (RETIRED_SECRETS, "HUBSPOT_RETIRED_SECRETS_ARN"),
     ("HUBSPOT_ACCESS_TOKEN", "HUBSPOT_ACCESS_TOKEN_ARN"),
     ("SMTP_URL", "SMTP_URL_ARN"),
     ("DATABASE_URL", "DATABASE_URL_ARN"),
+    // No secret, but people's addresses; and a container has no file of its own.
+    ("REPORTS_FILE", "REPORTS_FILE_ARN"),
 ];
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 1_000_000;
 
 /// The environment variables of the process, read once.
 #[derive(Clone, Default)]
@@ -198,6 +205,31 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// A file that a variable names, or whose text AWS Secrets Manager has: what messages call it, and what is in it.
+    pub(super) fn file(&mut self, name: &'static str) -> Option<Option<(String, Vec<u8>)>> {
+        let Some(text) = self.text(name)? else { return Some(None) };
+        if self.is_fetched(name) {
+            let secret = arn_variable(name).and_then(|arn| self.environment.get(arn)).unwrap_or_default();
+            return Some(Some((secret.to_owned(), text.into_bytes())));
+        }
+        match file(&text) {
+            Ok(bytes) => Some(Some((text, bytes))),
+            Err(what) => {
+                self.problem(name, format!("{text} {what}"));
+                None
+            }
+        }
+    }
+
+    /// Something is wrong with a variable's text, wherever that is.
+    pub(super) fn problem_with_text(&mut self, name: &'static str, what: impl Into<String>) {
+        self.problem(arn_variable(name).filter(|_| self.is_fetched(name)).unwrap_or(name), what);
+    }
+
+    fn is_fetched(&self, name: &str) -> bool {
+        self.fetched.as_ref().is_some_and(|fetched| fetched.answers.contains_key(name))
+    }
+
     /// Reads what somebody else reads, too, and leaves it to them to say what is wrong with it.
     pub(super) fn aside<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let known = self.problems.len();
@@ -246,8 +278,7 @@ impl<'e> Reader<'e> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(what) => {
-                let is_fetched = self.fetched.as_ref().is_some_and(|fetched| fetched.answers.contains_key(name));
-                self.problem(arn_variable(name).filter(|_| is_fetched).unwrap_or(name), what);
+                self.problem_with_text(name, what);
                 None
             }
         }
@@ -265,6 +296,20 @@ impl<'e> Reader<'e> {
 /// The variable that says where AWS Secrets Manager has the text of this one.
 fn arn_variable(name: &str) -> Option<&'static str> {
     SECRETS.iter().find(|(variable, _)| *variable == name).map(|(_, arn)| *arn)
+}
+
+/// What is in a file; or why that cannot be told.
+fn file(path: &str) -> Result<Vec<u8>, String> {
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) if bytes.len() as u64 > MAX_FILE => Err(format!("is larger than {} MB", MAX_FILE / 1_000_000)),
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err::<_, std::io::Error>(error).map_err(|error| format!("cannot be read: {error}")),
+    }
 }
 
 /// The members of a comma separated list.

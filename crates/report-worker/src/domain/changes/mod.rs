@@ -70,7 +70,8 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [(Self, &'static str); 21] = [
+    /// Every kind with its stable name.
+    pub(crate) const ALL: [(Self, &'static str); 21] = [
         (Self::DealWon, "deal.won"),
         (Self::DealLost, "deal.lost"),
         (Self::DealReopened, "deal.reopened"),
