@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-pub use crate::account::{Account, Kind, Owner, Pipeline, Property, Stage};
+pub use crate::account::{Account, Kind, Owner, Pipeline, Property, Stage, Team};
 pub use crate::clock::Clock;
 pub use crate::counters::Counters;
 pub use crate::events::{EventShape, Subscription, Topic};

@@ -20,8 +20,21 @@ pub struct Owner {
     pub last_name: String,
     /// Email address.
     pub email: String,
+    /// The teams the person is in, the primary one wherever it happens to stand.
+    pub teams: Vec<Team>,
     /// Whether the person has left: listed only with `archived=true`.
     pub archived: bool,
+}
+
+/// A team, as one of its people shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    /// The team's id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Whether it is the person's primary team; nobody has two.
+    pub primary: bool,
 }
 
 /// A deal pipeline.
@@ -57,6 +70,9 @@ pub(crate) struct Directory {
     /// From an additional currency to the company's.
     pub(crate) rates: BTreeMap<String, BigDecimal>,
 }
+
+/// The pipeline of service contracts, which run by the year.
+pub(super) const SERVICE_PIPELINE: &str = "73150024";
 
 /// What one unit was worth in euro when this account was imagined.
 const IN_EURO: &[(&str, &str)] = &[
@@ -104,19 +120,25 @@ impl Directory {
 }
 
 fn owners() -> Vec<Owner> {
-    let owner = |id, first: &str, last: &str, email: &str, archived| Owner {
+    let team = |id, name: &str, primary| Team { id, name: name.to_owned(), primary };
+    let (dach, key_accounts, service) = ((48_110_237, "DACH"), (48_110_241, "Key accounts"), (51_770_902, "Service"));
+    let owner = |id, first: &str, last: &str, email: &str, teams, archived| Owner {
         id,
         user_id: id - 41_000_000,
         first_name: first.to_owned(),
         last_name: last.to_owned(),
         email: email.to_owned(),
+        teams,
         archived,
     };
+    let anna = vec![team(key_accounts.0, key_accounts.1, false), team(dach.0, dach.1, true)];
+    let tomasz = vec![team(service.0, service.1, true)];
+    let priya = vec![team(key_accounts.0, key_accounts.1, true)];
     vec![
-        owner(53_118_204, "Anna", "Keller", "anna.keller@example.com", false),
-        owner(53_118_377, "Tomasz", "Wójcik", "tomasz.wojcik@example.com", false),
-        owner(54_902_115, "Priya", "Nair", "priya.nair@example.com", false),
-        owner(49_660_981, "Lars", "Østergaard", "lars.ostergaard@example.com", true),
+        owner(53_118_204, "Anna", "Keller", "anna.keller@example.com", anna, false),
+        owner(53_118_377, "Tomasz", "Wójcik", "tomasz.wojcik@example.com", tomasz, false),
+        owner(54_902_115, "Priya", "Nair", "priya.nair@example.com", priya, false),
+        owner(49_660_981, "Lars", "Østergaard", "lars.ostergaard@example.com", vec![], true),
     ]
 }
 
@@ -141,7 +163,7 @@ fn pipelines() -> Vec<Pipeline> {
         },
         // Numbers for ids and an edited label, as pipelines that people add have them: nobody may test for "closedwon".
         Pipeline {
-            id: "73150024".to_owned(),
+            id: SERVICE_PIPELINE.to_owned(),
             label: "Service & Wartung".to_owned(),
             stages: vec![
                 stage("141520871", "Angebot erstellt", false, "0.5"),

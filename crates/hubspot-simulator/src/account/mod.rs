@@ -7,7 +7,7 @@ use bigdecimal::BigDecimal;
 use std::str::FromStr;
 
 use self::directory::Directory;
-pub use self::directory::{Owner, Pipeline, Stage};
+pub use self::directory::{Owner, Pipeline, Stage, Team};
 pub use self::kind::Kind;
 pub(crate) use self::kind::association_types;
 pub use self::property::Property;

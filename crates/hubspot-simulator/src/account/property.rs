@@ -6,7 +6,7 @@ use bigdecimal::{BigDecimal, One, RoundingMode, Zero};
 use serde::Serialize;
 
 use super::Kind;
-use super::directory::Directory;
+use super::directory::{Directory, SERVICE_PIPELINE};
 use crate::clock::iso;
 
 /// A property's definition, as `GET /crm/properties/{version}/{type}` lists it.
@@ -66,6 +66,8 @@ pub(crate) fn catalogue(kind: Kind) -> Vec<Property> {
                 ("createdate", "Create date", "datetime"),
                 ("amount_in_home_currency", "Amount in company currency", "number"),
                 ("hs_exchange_rate", "Exchange rate", "number"),
+                ("hs_mrr", "Monthly recurring revenue", "number"),
+                ("hs_arr", "Annual recurring revenue", "number"),
                 ("hs_is_closed", "Is deal closed?", "bool"),
                 ("hs_is_closed_won", "Is closed won", "bool"),
                 ("hs_is_closed_lost", "Is closed lost", "bool"),
@@ -167,6 +169,12 @@ pub(crate) fn calculate(
                 Some(since) => since,
                 None => iso(at_ms),
             };
+            // HubSpot computes these from line items; here a service contract is one that runs for a year, and other deals
+            // recur not at all. A month of it comes with more decimals than any currency has.
+            let yearly = amount.clone().filter(|_| value("pipeline").as_deref() == Some(SERVICE_PIPELINE));
+            let monthly = yearly
+                .clone()
+                .map(|yearly| (yearly / BigDecimal::from(12)).with_scale_round(12, RoundingMode::HalfEven));
             let closed_amount = |text: String| if won { text } else { "0".to_owned() };
             vec![
                 ("hs_is_closed", closed.to_string()),
@@ -177,6 +185,8 @@ pub(crate) fn calculate(
                     "hs_exchange_rate",
                     value("deal_currency_code").map_or_else(String::new, |code| rate_text(directory, &code)),
                 ),
+                ("hs_mrr", monthly.map_or_else(String::new, plain)),
+                ("hs_arr", yearly.map_or_else(String::new, plain)),
                 ("amount_in_home_currency", in_home.clone()),
                 ("hs_closed_amount", closed_amount(value("amount").unwrap_or_default())),
                 ("hs_closed_amount_in_home_currency", closed_amount(in_home)),

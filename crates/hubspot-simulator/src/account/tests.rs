@@ -46,6 +46,29 @@ fn a_won_deal_gets_its_close_date_and_what_hubspot_calculates() {
 }
 
 #[test]
+fn only_service_contracts_recur_and_only_known_currencies_have_a_rate() {
+    let (account, _) = account(|_| ());
+    let service = [("amount", "7840.75"), ("pipeline", "73150024"), ("deal_currency_code", "USD")];
+    let service = account.create(Kind::Deal, &service);
+    let odd = account.create(Kind::Deal, &[("amount", "100"), ("deal_currency_code", "XOF")]);
+    let values = |deal| {
+        ["hs_mrr", "hs_arr", "hs_exchange_rate", "amount_in_home_currency"]
+            .map(|name| account.value(Kind::Deal, deal, name))
+    };
+    let expected = ["653.395833333333", "7840.75", "0.921659", "7226.49780425"].map(|text| Some(text.to_owned()));
+    assert_eq!(values(service), expected);
+    assert_eq!(values(odd), [None, None, None, None]);
+    let rates = account.lock().record(Kind::Deal, service).render(
+        &Wanted { history: vec!["hs_exchange_rate".to_owned()], ..Wanted::default() },
+        i64::MAX,
+        7,
+        |_| true,
+    );
+    let rate = &rates["propertiesWithHistory"]["hs_exchange_rate"][0];
+    assert_eq!((&rate["value"], &rate["timestamp"]), (&"0.921659".into(), &"2026-11-22T10:00:00.000Z".into()));
+}
+
+#[test]
 fn two_writes_at_once_have_two_moments() {
     let (account, _) = account(|_| ());
     let deal = account.create(Kind::Deal, &[("dealname", "Scanner")]);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::objects::with_paging;
 use super::reply::Reply;
 use super::{Api, Request};
-use crate::account::{Kind, Owner};
+use crate::account::{Kind, Owner, Team};
 use crate::clock::iso;
 
 /// When the account was set up; pipelines, properties and rates have not changed since.
@@ -113,9 +113,9 @@ impl Api {
     }
 }
 
-/// The user's id of a former colleague is null, and stands in another field.
+/// The user's id of a former colleague is null, and stands in another field. Who is in no team has no list of them.
 fn show_owner(owner: &Owner) -> Value {
-    json!({
+    let mut shown = json!({
         "id": owner.id.to_string(),
         "email": owner.email,
         "type": "PERSON",
@@ -126,5 +126,10 @@ fn show_owner(owner: &Owner) -> Value {
         "createdAt": iso(ESTABLISHED_MS),
         "updatedAt": iso(ESTABLISHED_MS),
         "archived": owner.archived,
-    })
+    });
+    if !owner.teams.is_empty() {
+        let team = |team: &Team| json!({"id": team.id.to_string(), "name": team.name, "primary": team.primary});
+        shown["teams"] = owner.teams.iter().map(team).collect();
+    }
+    shown
 }

@@ -248,6 +248,10 @@ async fn the_account_describes_itself() {
         (&former["results"][0]["lastName"], &former["results"][0]["userId"]),
         (&json!("Østergaard"), &Value::Null)
     );
+    assert_eq!(former["results"][0].get("teams"), None, "who is in no team has no list of them");
+    assert_eq!(first["results"][0]["lastName"], "Keller");
+    let teams = first["results"][0]["teams"].as_array().unwrap();
+    assert_eq!((teams.len(), &teams[1]), (2, &json!({"id": "48110237", "name": "DACH", "primary": true})));
     world.simulator.stop().await;
 }
 

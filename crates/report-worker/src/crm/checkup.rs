@@ -58,16 +58,17 @@ impl Crm {
         self.http.look::<IgnoredAny>(task, &path).await.1.map(drop)
     }
 
-    /// Which of the properties that figures come from the account does not have.
+    /// Which of the properties that figures come from, or that reports filter by, the account does not have.
     ///
     /// # Errors
     ///
     /// HubSpot did not answer as asked.
-    pub async fn missing_properties(&self, kind: Kind) -> Result<Vec<&'static str>, CrmError> {
+    pub async fn missing_properties(&self, kind: Kind) -> Result<Vec<String>, CrmError> {
         let path = format!("/crm/properties/{}/{}", self.version, kind.type_id());
         let there = self.http.look::<All<Property>>(task(kind), &path).await.1?.results;
-        let is_missing = |name: &&&str| !there.iter().any(|property| property.name == **name);
-        Ok(kind.tracked_properties().iter().filter(is_missing).copied().collect())
+        let wanted = kind.tracked_properties().iter().copied().chain(self.extra(kind).iter().map(String::as_str));
+        let missing = wanted.filter(|&name| !there.iter().any(|property| property.name == name));
+        Ok(missing.map(str::to_owned).collect())
     }
 }
 

@@ -16,7 +16,7 @@ mod schema;
 mod walk;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +55,9 @@ pub struct CrmSettings {
     pub retry_pause: Duration,
     /// The time in which five searches may be made: they have a limit of their own, which no header tells.
     pub search_window: Duration,
+    /// Properties that records are read with besides those that figures come from, because reports filter by them. One
+    /// that the account does not have is logged and left out.
+    pub extra_properties: BTreeMap<Kind, BTreeSet<String>>,
 }
 
 impl CrmSettings {
@@ -68,6 +71,7 @@ impl CrmSettings {
             request_timeout: Duration::from_secs(30),
             retry_pause: Duration::from_secs(2),
             search_window: Duration::from_secs(1),
+            extra_properties: BTreeMap::new(),
         }
     }
 }
@@ -92,6 +96,7 @@ pub fn access_token(text: &str) -> Result<SecretString, CrmError> {
 pub struct Crm {
     http: Arc<Http>,
     version: Arc<str>,
+    extra_properties: Arc<BTreeMap<Kind, BTreeSet<String>>>,
     schemas: Arc<Mutex<BTreeMap<Kind, Dated>>>,
     names: Arc<Names>,
 }
@@ -124,6 +129,7 @@ impl Crm {
         Ok(Self {
             http: Arc::new(http),
             version: settings.api_version.into(),
+            extra_properties: Arc::new(settings.extra_properties),
             schemas: Arc::default(),
             names: Arc::default(),
         })
@@ -153,10 +159,20 @@ impl Crm {
     ///
     /// HubSpot did not answer as asked.
     pub async fn stages(&self) -> Result<Stages, CrmError> {
-        let path = format!("/crm/pipelines/{}/deals", self.version);
-        let pipelines: wire::All<wire::Pipeline> = self.http.get(Self::PIPELINES, &path, &mut 0).await?;
-        let stages = pipelines.results.into_iter().flat_map(|pipeline| pipeline.stages);
+        let stages = self.pipelines(&mut 0).await?.into_iter().flat_map(|pipeline| pipeline.stages);
         Ok(Stages(stages.map(|stage| (stage.id.clone(), stage_of(stage))).collect()))
+    }
+
+    async fn pipelines(&self, calls: &mut u32) -> Result<Vec<wire::Pipeline>, CrmError> {
+        let path = format!("/crm/pipelines/{}/deals", self.version);
+        let pipelines: wire::All<wire::Pipeline> = self.http.get(Self::PIPELINES, &path, calls).await?;
+        Ok(pipelines.results)
+    }
+
+    /// The properties that reports ask for besides those of every account.
+    fn extra(&self, kind: Kind) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        self.extra_properties.get(&kind).unwrap_or(&NONE)
     }
 
     /// The properties of a kind that this account has, at most an hour old. Older ones still serve while HubSpot is away.
@@ -174,11 +190,17 @@ impl Crm {
         let path = format!("/crm/properties/{}/{}", self.version, kind.type_id());
         match self.http.get::<wire::All<wire::Property>>(task(kind), &path, calls).await {
             Ok(properties) => {
-                let schema = Arc::new(Schema::new(kind, &properties.results));
+                let wanted = self.extra(kind);
+                let schema = Arc::new(Schema::new(kind, wanted, &properties.results));
+                let missing = schema.missing(wanted);
+                if known.is_none_or(|(before, _)| before.missing(wanted) != missing) && !missing.is_empty() {
+                    let properties = missing.join(", ");
+                    tracing::warn!(%kind, properties, "reports filter by properties that the account does not have");
+                }
                 schemas.insert(kind, Dated { schema: Arc::clone(&schema), since: Instant::now() });
                 Ok(schema)
             }
-            Err(CrmError::Forbidden { .. }) => Ok(Arc::new(Schema::unknown(kind))),
+            Err(CrmError::Forbidden { .. }) => Ok(Arc::new(Schema::unknown(kind, self.extra(kind)))),
             Err(error) => known.map(|(schema, _)| schema).filter(|_| error.is_transient()).ok_or(error),
         }
     }

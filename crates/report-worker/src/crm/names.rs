@@ -1,4 +1,4 @@
-//! The names of owners and companies, and the invoices of payments, which make a report readable.
+//! The names of owners, their teams, pipelines and companies, and the invoices of payments, which make a report readable.
 //!
 //! They are worth a few calls and no more: names are remembered for [`MEMORY`], and where the token may not read them
 //! the records go without. What they must not do is fail a reading that succeeded otherwise for good.
@@ -27,41 +27,54 @@ const ASSOCIATIONS: Task =
     Task::new("read the companies of records", "crm.objects.companies.read").on(Budget::Associations);
 const INVOICES: Task = Task::new("read the invoices of payments", "crm.objects.invoices.read").on(Budget::Associations);
 
-/// What is remembered of names. Only owners are locked while they are asked for: all of them come at once, so that one
-/// question serves all readings.
+/// What is remembered of names. Only owners and pipelines are locked while they are asked for: all of them come at once,
+/// so that one question serves all readings.
 #[derive(Default)]
 pub(super) struct Names {
-    owners: tokio::sync::Mutex<Remembered>,
-    companies: Mutex<Remembered>,
+    owners: tokio::sync::Mutex<Remembered<i64, Person>>,
+    pipelines: tokio::sync::Mutex<Remembered<String, String>>,
+    companies: Mutex<Remembered<i64, String>>,
     refused: Mutex<BTreeMap<&'static str, Timestamp>>,
+}
+
+/// What an owner is called, and the primary team.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Person {
+    name: Option<String>,
+    team: Option<String>,
 }
 
 /// Names by id, all as old as the oldest and forgotten at once. `None` is an id without a name, so that it is not asked
 /// for again.
-#[derive(Default)]
-struct Remembered {
+struct Remembered<K, N> {
     since: Option<Timestamp>,
-    names: BTreeMap<i64, Option<String>>,
+    names: BTreeMap<K, Option<N>>,
 }
 
-impl Remembered {
+impl<K, N> Default for Remembered<K, N> {
+    fn default() -> Self {
+        Self { since: None, names: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord, N: Clone> Remembered<K, N> {
     /// The ids that have to be asked for, after forgetting what is too old.
-    fn unknown(&mut self, wanted: impl IntoIterator<Item = i64>, now: Timestamp) -> BTreeSet<i64> {
+    fn unknown(&mut self, wanted: impl IntoIterator<Item = K>, now: Timestamp) -> BTreeSet<K> {
         if self.since.is_none_or(|since| !is_recent(since, now)) {
             *self = Self { since: Some(now), names: BTreeMap::new() };
         }
         wanted.into_iter().filter(|id| !self.names.contains_key(id)).collect()
     }
 
-    fn learn(&mut self, asked: BTreeSet<i64>, names: BTreeMap<i64, Option<String>>) {
+    fn learn(&mut self, asked: BTreeSet<K>, names: BTreeMap<K, Option<N>>) {
         self.names.extend(names);
         for id in asked {
             self.names.entry(id).or_insert(None);
         }
     }
 
-    fn name(&self, id: i64) -> Option<String> {
-        self.names.get(&id).cloned().flatten()
+    fn name(&self, id: &K) -> Option<N> {
+        self.names.get(id).cloned().flatten()
     }
 }
 
@@ -90,7 +103,7 @@ impl Names {
             Err(error) if error.is_transient() => Err(error),
             Err(error) => {
                 if lock(&self.refused).insert(task.words, now).is_none() {
-                    tracing::warn!(scope = task.scope, %error, "reports will lack some names of owners or companies");
+                    tracing::warn!(scope = task.scope, %error, "reports will lack some names of owners, teams, pipelines or companies");
                 }
                 Ok(T::default())
             }
@@ -99,7 +112,8 @@ impl Names {
 }
 
 impl Crm {
-    /// Fills in the owners and companies of the records that were found, and for payments the invoices.
+    /// Fills in the owners with their teams, the pipelines and the companies of the records that were found, and for
+    /// payments the invoices.
     pub(super) async fn fill_names(
         &self,
         kind: Kind,
@@ -120,7 +134,20 @@ impl Crm {
                 known.learn(unknown, owners);
             }
             for record in &mut records {
-                record.owner = owner_id(record).and_then(|id| known.name(id));
+                let Person { name, team } = owner_id(record).and_then(|id| known.name(&id)).unwrap_or_default();
+                (record.owner, record.team) = (name, team);
+            }
+        }
+        {
+            let pipeline = |record: &Record| record.property("pipeline").map(str::to_owned);
+            let mut known = names.pipelines.lock().await;
+            let unknown = known.unknown(records.iter().filter_map(|record| pipeline(record)), now);
+            if !unknown.is_empty() && names.may_ask(Self::PIPELINES, now) {
+                let pipelines = names.or_none(Self::PIPELINES, now, self.pipelines(calls).await)?;
+                known.learn(unknown, pipelines.into_iter().map(|it| (it.id, it.label.0)).collect());
+            }
+            for record in &mut records {
+                record.pipeline = pipeline(record).and_then(|id| known.name(&id));
             }
         }
 
@@ -148,14 +175,14 @@ impl Crm {
         }
         let known = lock(&names.companies);
         for record in &mut records {
-            let company = company_of.get(&record.key.id).and_then(|&id| known.name(id));
+            let company = company_of.get(&record.key.id).and_then(|id| known.name(id));
             record.company = company.or_else(|| record.property("hs_invoice_latest_company_name").map(str::to_owned));
         }
         Ok(())
     }
 
     /// All owners, former staff included, who are only listed as archived.
-    async fn owners(&self, calls: &mut u32) -> Result<BTreeMap<i64, Option<String>>, CrmError> {
+    async fn owners(&self, calls: &mut u32) -> Result<BTreeMap<i64, Option<Person>>, CrmError> {
         let mut names = BTreeMap::new();
         for archived in [true, false] {
             let mut seen = BTreeSet::new();
@@ -164,7 +191,7 @@ impl Crm {
             while seen.insert(after.clone()) {
                 let path = format!("/crm/owners/{}?{}", self.version, owners_query(archived, &after));
                 let page: Owners = self.http.get(OWNERS, &path, calls).await?;
-                names.extend(page.results.into_iter().map(|owner| (owner.id.0, owner_name(owner))));
+                names.extend(page.results.into_iter().map(|owner| (owner.id.0, Some(person(owner)))));
                 match wire::after(page.paging) {
                     Some(next) => after = next,
                     None => break,
@@ -230,10 +257,14 @@ fn owner_id(record: &Record) -> Option<i64> {
     record.property("hubspot_owner_id")?.parse().ok()
 }
 
-fn owner_name(owner: Owner) -> Option<String> {
+fn person(owner: Owner) -> Person {
     let parts: Vec<String> = [owner.first_name.0, owner.last_name.0].into_iter().flatten().collect();
     let name = parts.join(" ").trim().to_owned();
-    if name.is_empty() { owner.email.0 } else { Some(name) }
+    let primary = owner.teams.into_iter().flatten().find(|team| team.primary.0.as_deref() == Some("true"));
+    Person {
+        name: if name.is_empty() { owner.email.0 } else { Some(name) },
+        team: primary.and_then(|team| team.name.0),
+    }
 }
 
 /// The place of a company or invoice among several: the primary one first. Source: HubSpot's list of association type
@@ -264,7 +295,24 @@ mod tests {
             (json!({"id": 1, "firstName": null, "lastName": " ", "email": "a@example.com"}), Some("a@example.com")),
             (json!({"id": "1"}), None),
         ] {
-            assert_eq!(owner_name(serde_json::from_str(&owner.to_string()).unwrap()).as_deref(), expected);
+            assert_eq!(person(serde_json::from_str(&owner.to_string()).unwrap()).name.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn an_owner_is_of_the_primary_team() {
+        for (teams, expected) in [
+            (
+                json!([{"id": "7", "name": "DACH", "primary": false}, {"id": "8", "name": "Key", "primary": true}]),
+                Some("Key"),
+            ),
+            (json!([{"id": "7", "name": "DACH", "primary": false}]), None),
+            (json!([{"id": "8", "name": null, "primary": true}]), None),
+            (json!([]), None),
+            (json!(null), None),
+        ] {
+            let owner = json!({"id": "1", "teams": teams});
+            assert_eq!(person(serde_json::from_str(&owner.to_string()).unwrap()).team.as_deref(), expected);
         }
     }
 
@@ -283,7 +331,7 @@ mod tests {
     #[test]
     fn a_name_is_remembered_for_ten_minutes() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        let mut names = Remembered::default();
+        let mut names = Remembered::<i64, String>::default();
         assert_eq!(names.unknown([1, 2], at(1000)), [1, 2].into());
         names.learn([1, 2].into(), [(1, Some("Ada".into()))].into());
         assert_eq!(names.unknown([1, 2, 3], at(1599)), [3].into());

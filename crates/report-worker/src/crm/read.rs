@@ -192,10 +192,12 @@ impl Reader<'_> {
         let (version, type_id) = (&self.crm.version, self.kind.type_id());
         let path =
             format!("/crm/objects/{version}/{type_id}/batch/read{}", if archived { "?archived=true" } else { "" });
+        let Schema { with_history, all, extra, .. } = &*self.schema;
+        let properties: Vec<&str> = all.iter().copied().chain(extra.iter().map(String::as_str)).collect();
         let body = json!({
             "inputs": inputs(ids),
-            "properties": self.schema.all,
-            "propertiesWithHistory": self.schema.tracked,
+            "properties": properties,
+            "propertiesWithHistory": with_history,
         });
         let batch = self.crm.http.post(self.task, &path, &body, &mut self.reading.calls).await?;
         Ok(Batch::new(batch, self.portal_id, self.kind, &self.schema))

@@ -41,7 +41,7 @@ pub(super) fn parse(result: &RawValue, key: RecordKey, schema: &Schema) -> Resul
     let mut history = BTreeMap::new();
     for (property, past) in object.properties_with_history.unwrap_or_default() {
         let past = past.unwrap_or_default();
-        if !past.is_empty() && schema.tracked.contains(&property.as_str()) {
+        if !past.is_empty() && schema.with_history.contains(&property.as_str()) {
             let entries = entries(&property, past, schema)?;
             history.insert(property, entries);
         }
@@ -58,6 +58,8 @@ pub(super) fn parse(result: &RawValue, key: RecordKey, schema: &Schema) -> Resul
         updated_at,
         archived_at,
         owner: None,
+        team: None,
+        pipeline: None,
         company: None,
         invoice: None,
     })
@@ -102,6 +104,8 @@ fn entries(property: &str, past: Vec<Past>, schema: &Schema) -> Result<Vec<Histo
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -110,7 +114,7 @@ mod tests {
 
     fn read(result: &Value) -> Result<Record, Unreadable> {
         let raw = RawValue::from_string(result.to_string()).unwrap();
-        parse(&raw, KEY, &Schema::unknown(Kind::Deal))
+        parse(&raw, KEY, &Schema::unknown(Kind::Deal, &BTreeSet::new()))
     }
 
     fn deal(history: Value) -> Value {

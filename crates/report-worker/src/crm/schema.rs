@@ -3,7 +3,7 @@
 //! Accounts differ in the properties they have, and HubSpot writes dates in several ways. Behind this module a date is
 //! `YYYY-MM-DD` and a moment is an ISO 8601 instant in UTC.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -27,29 +27,38 @@ enum Form {
 #[derive(Debug)]
 pub(super) struct Schema {
     /// Those read with their history.
-    pub(super) tracked: Vec<&'static str>,
-    /// All that are read, the tracked ones included.
+    pub(super) with_history: Vec<&'static str>,
+    /// All that are read of every account, those with history included.
     pub(super) all: Vec<&'static str>,
+    /// What else the reports of this account ask for.
+    pub(super) extra: Vec<String>,
     forms: BTreeMap<String, Form>,
 }
 
 impl Schema {
     /// Keeps what the account has of the properties that are wanted.
-    pub(super) fn new(kind: Kind, properties: &[Property]) -> Self {
+    pub(super) fn new(kind: Kind, extra: &BTreeSet<String>, properties: &[Property]) -> Self {
         let forms: BTreeMap<_, _> =
             properties.iter().map(|property| (property.name.clone(), form(property.form.0.as_deref()))).collect();
-        let mut schema = Self::unknown(kind);
-        schema.tracked.retain(|&name| forms.contains_key(name));
+        let mut schema = Self::unknown(kind, extra);
+        schema.with_history.retain(|&name| forms.contains_key(name));
         schema.all.retain(|&name| forms.contains_key(name));
+        schema.extra.retain(|name| forms.contains_key(name));
         schema.forms = forms;
         schema
     }
 
     /// Asks for everything that is wanted, when the definitions may not be read.
-    pub(super) fn unknown(kind: Kind) -> Self {
-        let tracked = kind.tracked_properties().to_vec();
-        let all = [kind.tracked_properties(), kind.plain_properties()].concat();
-        Self { tracked, all, forms: BTreeMap::new() }
+    pub(super) fn unknown(kind: Kind, extra: &BTreeSet<String>) -> Self {
+        let with_history = [kind.tracked_properties(), kind.dated_properties()].concat();
+        let all = [&with_history, kind.plain_properties()].concat();
+        let extra = extra.iter().filter(|name| !all.contains(&name.as_str())).cloned().collect();
+        Self { with_history, all, extra, forms: BTreeMap::new() }
+    }
+
+    /// Those of the wanted properties that the account does not have.
+    pub(super) fn missing<'w>(&self, wanted: &'w BTreeSet<String>) -> Vec<&'w str> {
+        wanted.iter().map(String::as_str).filter(|&name| !self.forms.contains_key(name)).collect()
     }
 
     /// Writes a property's value in the one way that the domain knows. What cannot be read stays as it came.
@@ -89,25 +98,35 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
+    /// What reports filter by: one of the account's own properties, one that is read anyway, and one that is not there.
+    fn wanted() -> BTreeSet<String> {
+        ["region", "hs_number", "regoin"].map(str::to_owned).into()
+    }
+
     fn schema() -> Schema {
         let property = |name: &str, form: &str| {
             serde_json::from_value(serde_json::json!({"name": name, "type": form, "label": "x"})).unwrap()
         };
         Schema::new(
             Kind::Invoice,
+            &wanted(),
             &[
                 property("hs_due_date", "date"),
                 property("hs_invoice_date", "datetime"),
                 property("hs_number", "string"),
+                property("region", "enumeration"),
             ],
         )
     }
 
     #[test]
     fn a_property_the_account_does_not_have_is_not_asked_for() {
-        assert_eq!(schema().tracked, ["hs_invoice_date", "hs_due_date"]);
+        assert_eq!(schema().with_history, ["hs_invoice_date", "hs_due_date"]);
         assert_eq!(schema().all, ["hs_invoice_date", "hs_due_date", "hs_number"]);
-        assert!(Schema::unknown(Kind::Invoice).all.contains(&"hs_amount_paid"));
+        assert_eq!((schema().extra, schema().missing(&wanted())), (vec!["region".to_owned()], vec!["regoin"]));
+        let unknown = Schema::unknown(Kind::Invoice, &wanted());
+        assert!(unknown.all.contains(&"hs_amount_paid"));
+        assert_eq!(unknown.extra, ["region", "regoin"]);
     }
 
     #[test]

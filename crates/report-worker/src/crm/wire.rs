@@ -152,6 +152,9 @@ pub(super) struct All<T> {
 /// A deal pipeline.
 #[derive(Deserialize)]
 pub(super) struct Pipeline {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) label: Text,
     pub(super) stages: Vec<PipelineStage>,
 }
 
@@ -191,6 +194,17 @@ pub(super) struct Owner {
     pub(super) first_name: Text,
     #[serde(default)]
     pub(super) last_name: Text,
+    #[serde(default)]
+    pub(super) teams: Option<Vec<Team>>,
+}
+
+/// A team that an owner is in.
+#[derive(Deserialize)]
+pub(super) struct Team {
+    #[serde(default)]
+    pub(super) name: Text,
+    #[serde(default)]
+    pub(super) primary: Text,
 }
 
 /// The companies of one record.

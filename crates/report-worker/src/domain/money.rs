@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use bigdecimal::num_bigint::Sign;
 use bigdecimal::{BigDecimal, RoundingMode};
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
@@ -74,13 +75,31 @@ pub struct Amount {
 impl Amount {
     /// Reads an amount. It is rounded once, half-even, to the minor units that ISO 4217 gives its currency.
     pub fn read(text: Option<&str>, currency: &str) -> Self {
-        let text = text.unwrap_or_default();
-        let currency = currency.trim().to_ascii_uppercase();
-        let (money, rounded) = match Self::minor_units(text, &currency) {
-            Ok((money, rounded)) => (Ok(money), rounded),
-            Err(error) => (Err(error), false),
+        let text = text.unwrap_or_default().to_owned();
+        let exact = match text.trim() {
+            "" => Err(AmountError::Missing),
+            number => decimal(number).ok_or(AmountError::NotANumber),
         };
-        Self { text: text.to_owned(), currency, money, rounded }
+        Self::of(text, exact, currency)
+    }
+
+    fn of(text: String, exact: Result<BigDecimal, AmountError>, currency: &str) -> Self {
+        let currency = currency.trim().to_ascii_uppercase();
+        match exact.and_then(|exact| Self::minor_units(&exact, &currency)) {
+            Ok((money, rounded)) => Self { text, currency, money: Ok(money), rounded },
+            Err(error) => Self { text, currency, money: Err(error), rounded: false },
+        }
+    }
+
+    /// What money is worth in the home currency by a rate from its currency to that one, computed exactly and rounded
+    /// once, half-even, to the home currency's minor units. `None` where the rate is no positive number.
+    ///
+    /// Source of rates: `hs_exchange_rate` of a deal (facts 3.8), see [`super::record::Record::exchange_rate`].
+    pub fn home(amount: Money, rate: &str, home: &str) -> Option<Self> {
+        let rate = decimal(rate).filter(|rate| rate.sign() == Sign::Plus)?;
+        let exponent = amount.currency.exponent().unwrap_or(0);
+        let exact = BigDecimal::new(amount.minor.into(), exponent.into()) * rate;
+        Some(Self::of(exact.normalized().to_plain_string(), Ok(exact), home))
     }
 
     /// An amount that was computed, in whole minor units; beyond 64 bits, or in a currency that nobody knows, it is no
@@ -94,17 +113,12 @@ impl Amount {
         Self { text, currency: currency.to_owned(), money, rounded: false }
     }
 
-    fn minor_units(text: &str, currency: &str) -> Result<(Money, bool), AmountError> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(AmountError::Missing);
-        }
-        let exact = decimal(text).ok_or(AmountError::NotANumber)?;
+    fn minor_units(exact: &BigDecimal, currency: &str) -> Result<(Money, bool), AmountError> {
         let unknown = || AmountError::UnknownCurrency(currency.to_owned());
         let iso = Currency::from_code(currency).ok_or_else(unknown)?;
         let exponent = iso.exponent().ok_or_else(unknown)?;
         let rounded = exact.with_scale_round(i64::from(exponent), RoundingMode::HalfEven);
-        let differs = rounded != exact;
+        let differs = rounded != *exact;
         let (digits, _) = rounded.into_bigint_and_exponent();
         let minor = i64::try_from(digits).map_err(|_| AmountError::TooLarge)?;
         Ok((Money { currency: iso, minor }, differs))
@@ -381,6 +395,50 @@ mod tests {
         assert_eq!(back, totals.sums());
         let mut full = Totals([(Currency::EUR, i128::MAX)].into());
         assert_eq!(full.add(most), Err(SumTooLarge("EUR")));
+    }
+
+    #[test]
+    fn a_computed_amount_reads_as_itself() {
+        for (minor, currency, text, shown) in [
+            (-1_234_567, "EUR", "-12345.67", "−€12,345.67"),
+            (-5, "USD", "-0.05", "−$0.05"),
+            (-70, "JPY", "-70", "−JPY 70"),
+            (15_005, "KWD", "15.005", "KWD 15.005"),
+            (0, "KWD", "0.000", "KWD 0.000"),
+        ] {
+            let amount = Amount::from_minor(minor, currency);
+            assert_eq!((amount.text.as_str(), amount.money.clone().unwrap().to_string().as_str()), (text, shown));
+            assert_eq!(Amount::read(Some(text), currency), amount);
+        }
+        assert_eq!(Amount::from_minor(i128::from(i64::MAX) + 1, "EUR").money, Err(AmountError::TooLarge));
+        assert_eq!(Amount::from_minor(1, "XYZ").money, Err(AmountError::UnknownCurrency("XYZ".into())));
+    }
+
+    #[test]
+    fn a_rate_leads_home_exactly() {
+        let home = |minor, currency, rate, home| {
+            let amount = Amount::home(Money::from_minor(minor, currency).unwrap(), rate, home)?;
+            let money = amount.money.map_or_else(|error| format!("({error})"), |money| money.to_string());
+            Some(format!("{}{money} of {}", if amount.rounded { "about " } else { "" }, amount.text))
+        };
+        for (minor, currency, rate, to, expected) in [
+            (231_005, "USD", "0.921659", "EUR", Some("about €2,129.08 of 2129.07837295")),
+            (-231_005, "USD", "0.921659", "EUR", Some("about −€2,129.08 of -2129.07837295")),
+            (1_000, "USD", "1", "USD", Some("$10.00 of 10")),
+            (5, "EUR", "0.5", "EUR", Some("about €0.02 of 0.025")),
+            (15, "EUR", "0.1", "EUR", Some("about €0.02 of 0.015")),
+            (1_000_000, "JPY", "0.006021", "EUR", Some("€6,021.00 of 6021")),
+            (100, "EUR", "166.0854", "JPY", Some("about JPY 166 of 166.0854")),
+            (1, "KWD", "3.25", "KWD", Some("about KWD 0.003 of 0.00325")),
+            (i64::MAX, "EUR", "1.01", "EUR", Some("(too large to be added up) of 93156057572233235.6507")),
+            (100, "EUR", "1.1", "XYZ", Some("(currency XYZ is not in ISO 4217) of 1.1")),
+            (100, "EUR", "0", "USD", None),
+            (100, "EUR", "-1.1", "USD", None),
+            (100, "EUR", "", "USD", None),
+            (100, "EUR", "one", "USD", None),
+        ] {
+            assert_eq!(home(minor, currency, rate, to).as_deref(), expected, "{minor} {currency} {rate} {to}");
+        }
     }
 
     proptest! {

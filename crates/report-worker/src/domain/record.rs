@@ -66,12 +66,29 @@ impl Kind {
         }
     }
 
+    /// The properties that are read with their history only to know since when a value is so. No finance change comes
+    /// from them, and HubSpot calculates them, so that no webhook tells of them.
+    pub fn dated_properties(self) -> &'static [&'static str] {
+        match self {
+            Self::Deal => &["hs_exchange_rate"],
+            Self::Invoice | Self::Payment => &[],
+        }
+    }
+
     /// The properties that are read for the reports, without history.
     pub fn plain_properties(self) -> &'static [&'static str] {
         match self {
-            Self::Deal => {
-                &["dealname", "pipeline", "hubspot_owner_id", "hs_is_closed", "hs_is_closed_won", "hs_lastmodifieddate"]
-            }
+            Self::Deal => &[
+                "dealname",
+                "pipeline",
+                "hubspot_owner_id",
+                "hs_is_closed",
+                "hs_is_closed_won",
+                "amount_in_home_currency",
+                "hs_mrr",
+                "hs_arr",
+                "hs_lastmodifieddate",
+            ],
             Self::Invoice => &[
                 "hs_number",
                 "hs_title",
@@ -133,7 +150,7 @@ pub struct Record {
     pub key: RecordKey,
     /// The properties that have a value. An empty or missing property is absent.
     pub properties: BTreeMap<String, String>,
-    /// The history of the tracked properties, oldest first.
+    /// The history of the tracked and the dated properties, oldest first.
     pub history: BTreeMap<String, Vec<HistoryEntry>>,
     /// When it was created in HubSpot.
     pub created_at: Timestamp,
@@ -143,6 +160,10 @@ pub struct Record {
     pub archived_at: Option<Timestamp>,
     /// The full name of its owner, where it has one that HubSpot knows.
     pub owner: Option<String>,
+    /// The name of its owner's primary team, where the owner has one.
+    pub team: Option<String>,
+    /// The label of its pipeline, where it is in one that HubSpot knows.
+    pub pipeline: Option<String>,
     /// The name of its company, where one is associated.
     pub company: Option<String>,
     /// The id of the invoice that a payment is for, where one is associated.
@@ -165,13 +186,23 @@ impl Record {
         name.filter(|name| !name.trim().is_empty()).map_or_else(|| self.key.to_string(), str::to_owned)
     }
 
+    /// The rate from a deal's currency to the company's as HubSpot recorded it, and since when it is this one.
+    ///
+    /// `None` where HubSpot gives no rate, as for deals without a currency of their own and in accounts with a single one.
+    pub fn exchange_rate(&self) -> Option<(&str, Timestamp)> {
+        let rate = self.property("hs_exchange_rate")?;
+        let last = self.history.get("hs_exchange_rate")?.last().filter(|entry| entry.value == rate)?;
+        Some((rate, last.at))
+    }
+
     /// Adds to this reading what the books already knew of the histories.
     ///
-    /// HubSpot keeps a bounded number of values per property, so what an earlier reading saw stays. A tracked property
+    /// HubSpot keeps a bounded number of values per property, so what an earlier reading saw stays. A property with history
     /// that has a value but no history at all gets one entry, dated by the last modification: comparing looks only
     /// fills gaps.
     pub fn remember(&mut self, earlier: Option<&Record>) {
-        for &property in self.key.kind.tracked_properties() {
+        let kind = self.key.kind;
+        for &property in kind.tracked_properties().iter().chain(kind.dated_properties()) {
             let mut entries = self.history.remove(property).unwrap_or_default();
             let known = earlier.and_then(|record| record.history.get(property)).cloned().unwrap_or_default();
             if entries.is_empty() {
@@ -203,6 +234,7 @@ impl Record {
 
 /// What asking HubSpot for one record came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is a record")]
 pub enum Answer {
     /// The record as it is, archived or not.
     Found(Record),
@@ -236,6 +268,8 @@ mod tests {
             updated_at: Timestamp::from_millisecond(updated_ms).unwrap(),
             archived_at: None,
             owner: None,
+            team: None,
+            pipeline: None,
             company: None,
             invoice: None,
         }
@@ -274,6 +308,30 @@ mod tests {
         let mut other = deal(40, "b", vec![]);
         other.remember(Some(&same));
         assert_eq!(other.history["dealstage"].len(), 2);
+    }
+
+    #[test]
+    fn an_exchange_rate_is_dated_by_its_last_entry() {
+        let mut deal = deal(30, "a", vec![]);
+        assert_eq!(deal.exchange_rate(), None);
+        deal.properties.insert("hs_exchange_rate".into(), "0.92".into());
+        deal.history.insert("hs_exchange_rate".into(), vec![entry(10, "0.91"), entry(20, "0.92")]);
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+        assert_eq!(deal.exchange_rate(), Some(("0.92", at(20))));
+        let mut later = Record { updated_at: at(40), ..deal.clone() };
+        later.history.clear();
+        later.remember(Some(&deal));
+        assert_eq!(later.exchange_rate(), Some(("0.92", at(20))), "it is remembered");
+        later.properties.insert("hs_exchange_rate".into(), "0.93".into());
+        assert_eq!(later.exchange_rate(), None, "nobody knows since when");
+    }
+
+    #[test]
+    fn a_record_that_was_stored_before_teams_and_pipelines_is_read() {
+        let mut stored = serde_json::to_value(deal(1, "a", vec![])).unwrap();
+        let fields = stored.as_object_mut().unwrap();
+        assert!(fields.remove("team").is_some() && fields.remove("pipeline").is_some());
+        assert_eq!(serde_json::from_value::<Record>(stored).unwrap(), deal(1, "a", vec![]));
     }
 
     #[test]

@@ -116,6 +116,8 @@ fn record(portal_id: i64, kind: Kind, id: i64, history: &[(&str, Timestamp, &str
         updated_at: moments().max().unwrap_or_default(),
         archived_at: None,
         owner: None,
+        team: None,
+        pipeline: None,
         company: None,
         invoice: None,
     }

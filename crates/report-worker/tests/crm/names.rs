@@ -98,6 +98,43 @@ async fn owners_and_primary_companies_are_named() {
 }
 
 #[tokio::test]
+async fn owners_have_a_team_and_deals_a_pipeline() {
+    let fake = Fake::start(|asked| {
+        let line = asked.line.as_str();
+        if line == "GET /crm/owners/2026-09?limit=100&archived=false" {
+            let teams =
+                json!([{"id": "7", "name": "DACH", "primary": false}, {"id": "8", "name": "Key", "primary": true}]);
+            return Some(ok(json!({"results": [
+                {"id": "11", "firstName": "Ada", "teams": teams}, {"id": "12", "firstName": "Grace"},
+            ]})));
+        } else if line == "GET /crm/pipelines/2026-09/deals" {
+            return Some(ok(json!({"results": [{"id": "default", "label": "Sales", "stages": []}]})));
+        }
+        asked.reads("0-3").then(|| {
+            let in_pipeline = |id: i64, owner, pipeline: &str| {
+                let mut deal = owned(id, owner);
+                deal["properties"]["pipeline"] = json!(pipeline);
+                deal
+            };
+            batch(vec![in_pipeline(1, 11, "default"), in_pipeline(2, 12, "deleted"), deal(3, 0)])
+        })
+    })
+    .await;
+    let crm = fake.crm();
+    let reading = crm.read(Kind::Deal, 7, &[1, 2, 3], now(0)).await.unwrap();
+    let shown: Vec<_> =
+        (1..=3).map(|id| (found(&reading, id).team.as_deref(), found(&reading, id).pipeline.as_deref())).collect();
+    assert_eq!(shown, [(Some("Key"), Some("Sales")), (None, None), (None, None)]);
+
+    // Like other names, a pipeline's is remembered, the unknown one as well, until it is ten minutes old.
+    let pipelines = || fake.asked(|asked| asked.line == "GET /crm/pipelines/2026-09/deals").len();
+    crm.read(Kind::Deal, 7, &[1, 2, 3], now(9)).await.unwrap();
+    assert_eq!(pipelines(), 1);
+    crm.read(Kind::Deal, 7, &[1, 2, 3], now(10)).await.unwrap();
+    assert_eq!(pipelines(), 2);
+}
+
+#[tokio::test]
 async fn an_owner_who_is_new_is_asked_for_at_once() {
     let hired = Arc::new(AtomicBool::new(false));
     let knows = Arc::clone(&hired);

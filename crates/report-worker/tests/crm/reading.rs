@@ -1,12 +1,12 @@
 //! Reading records: every id gets the answer that is its own.
 
 use proptest::prelude::*;
-use report_worker::crm::Reading;
+use report_worker::crm::{CrmSettings, Reading};
 use report_worker::domain::account::Closing;
 use report_worker::domain::record::{Answer, Kind, Record};
 use serde_json::json;
 
-use crate::fake::{Fake, batch, deal, error, now, ok, status};
+use crate::fake::{Asked, Fake, batch, crm, deal, error, now, ok, status};
 
 async fn read(fake: &Fake, ids: &[i64]) -> Reading {
     fake.crm().read(Kind::Deal, 7, ids, now(0)).await.unwrap()
@@ -49,6 +49,8 @@ async fn a_record_comes_with_values_history_and_its_key() {
       "updated_at": "2026-09-21T14:13:20Z",
       "archived_at": null,
       "owner": null,
+      "team": null,
+      "pipeline": null,
       "company": null,
       "invoice": null
     }
@@ -244,8 +246,32 @@ async fn definitions_that_may_not_be_read_leave_all_names_asked_for() {
     let reading = read(&fake, &[1]).await;
     assert_eq!(found(&reading, 1).property("amount"), Some("10.50"));
     let body = &fake.asked(|asked| asked.reads("0-3"))[0].body;
-    let wanted = Kind::Deal.tracked_properties().len() + Kind::Deal.plain_properties().len();
+    let wanted =
+        [Kind::Deal.tracked_properties(), Kind::Deal.dated_properties(), Kind::Deal.plain_properties()].concat().len();
     assert_eq!(body["properties"].as_array().unwrap().len(), wanted);
+}
+
+#[tokio::test]
+async fn what_reports_filter_by_is_read_where_the_account_has_it() {
+    let fake = Fake::start(|asked| match &asked.line {
+        line if line.contains("/crm/properties/") => Some(ok(json!({"results": [
+            {"name": "amount", "type": "number"}, {"name": "hs_exchange_rate", "type": "number"},
+            {"name": "region", "type": "enumeration"},
+        ]}))),
+        _ => asked.reads("0-3").then(|| batch(vec![deal(1, 0)])),
+    })
+    .await;
+    let wanted = ["region", "regoin", "amount"].map(str::to_owned).into();
+    let crm = crm(CrmSettings { extra_properties: [(Kind::Deal, wanted)].into(), ..fake.settings() });
+    crm.read(Kind::Deal, 7, &[1], now(0)).await.unwrap();
+    let body = &fake.asked(|asked| asked.reads("0-3"))[0].body;
+    assert_eq!(body["properties"], json!(["amount", "hs_exchange_rate", "region"]));
+    assert_eq!(body["propertiesWithHistory"], json!(["amount", "hs_exchange_rate"]));
+    crm.list(Kind::Deal, 7, None).await.unwrap();
+    let search = &fake.asked(Asked::searches)[0].body;
+    assert_eq!(search["properties"], json!(["amount", "hs_exchange_rate"]), "a search has room for 3,000 characters");
+    let missing = crm.missing_properties(Kind::Deal).await.unwrap();
+    assert_eq!(missing, ["deal_currency_code", "closedate", "dealstage", "regoin"]);
 }
 
 #[tokio::test]

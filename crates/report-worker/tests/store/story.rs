@@ -253,6 +253,8 @@ fn record(updated: i64, stage: &str, history: &[(i64, &str)]) -> Record {
         updated_at: at(updated),
         archived_at: None,
         owner: None,
+        team: None,
+        pipeline: None,
         company: None,
         invoice: None,
     }

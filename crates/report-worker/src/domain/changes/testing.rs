@@ -109,6 +109,8 @@ pub(crate) fn record(kind: Kind, history: &[(&str, i64, &str)]) -> Record {
         updated_at: at(newest),
         archived_at: None,
         owner: None,
+        team: None,
+        pipeline: None,
         company: None,
         invoice: None,
     }

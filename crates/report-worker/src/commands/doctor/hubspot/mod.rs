@@ -95,7 +95,7 @@ fn none(why: &str) -> Vec<Check> {
 }
 
 /// Whether it may be read, and which of the properties are missing that figures come from.
-async fn look_for(crm: &Crm, subject: Subject) -> Result<Vec<&'static str>, CrmError> {
+async fn look_for(crm: &Crm, subject: Subject) -> Result<Vec<String>, CrmError> {
     match subject {
         Subject::Records(kind) => {
             let (readable, missing) = tokio::join!(crm.look_for(subject), crm.missing_properties(kind));
@@ -203,7 +203,7 @@ fn is_same(one: &TimeZone, other: &TimeZone, now: Timestamp) -> bool {
     months.into_iter().all(|at| one.to_offset(at) == other.to_offset(at))
 }
 
-fn judge_subject(name: &'static str, subject: Subject, missing: Result<Vec<&'static str>, CrmError>) -> Check {
+fn judge_subject(name: &'static str, subject: Subject, missing: Result<Vec<String>, CrmError>) -> Check {
     let error = match missing {
         Ok(missing) if missing.is_empty() => {
             return Check::ok(
@@ -218,7 +218,9 @@ fn judge_subject(name: &'static str, subject: Subject, missing: Result<Vec<&'sta
             let missing = missing.join(", ");
             return Check::warning(
                 name,
-                format!("the account has no property {missing}: no figure can come from it"),
+                format!(
+                    "the account has no property {missing}: no figure can come from it, and no report be filtered by it"
+                ),
                 format!("Look for {missing} in HubSpot under Settings > Properties, and restore what is archived"),
             );
         }

@@ -107,7 +107,7 @@ fn each_scope_and_property_that_is_missing_is_told() {
     let denied = SUBJECTS.map(|(name, subject)| judge_subject(name, subject, Err(error(403))));
     let (name, deals) = SUBJECTS[0];
     let more = [
-        judge_subject(name, deals, Ok(vec!["amount", "closedate"])),
+        judge_subject(name, deals, Ok(["amount", "closedate"].map(str::to_owned).to_vec())),
         judge_subject(name, deals, Err(error(401))),
         judge_subject(name, deals, Err(error(503))),
     ];
@@ -122,7 +122,7 @@ fn each_scope_and_property_that_is_missing_is_told() {
                     └ fix        Add the scope crm.objects.deals.read to requiredScopes in app-hsmeta.json, run `hs project upload` and install the app again (a legacy private app: Settings > Integrations > Private Apps > Scopes tab)
     owners          warning      the token may not read deals (HTTP 403): reports lack their names
                     └ fix        Add the scope crm.objects.deals.read to requiredScopes in app-hsmeta.json, run `hs project upload` and install the app again (a legacy private app: Settings > Integrations > Private Apps > Scopes tab)
-    deals           warning      the account has no property amount, closedate: no figure can come from it
+    deals           warning      the account has no property amount, closedate: no figure can come from it, and no report be filtered by it
                     └ fix        Look for amount, closedate in HubSpot under Settings > Properties, and restore what is archived
     deals           not checked  HubSpot does not accept the token (HTTP 401)
     deals           warning      HubSpot cannot read deals now (HTTP 503)
