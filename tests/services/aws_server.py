@@ -35,6 +35,16 @@ from hypercorn.config import Config  # noqa: E402
 from ministack.app import app  # noqa: E402
 
 
+async def also_as_a_proxy(scope, receive, send):
+    """Answer a request that a proxy got, for whatever host, like one that was made here: so Docker finds the registry by the name
+    that it has in the real AWS."""
+    _, is_for_a_proxy, rest = scope.get("path", "").partition("://")
+    if is_for_a_proxy:
+        path = "/" + rest.partition("/")[2]
+        scope = {**scope, "path": path, "raw_path": path.encode()}
+    await app(scope, receive, send)
+
+
 def end_with_starter():
     """Wait for the end of stdin, then end at once: there is no state worth a graceful stop."""
     while os.read(sys.stdin.fileno(), 1024):
@@ -49,4 +59,4 @@ threading.Thread(target=end_with_starter, daemon=True).start()
 config = Config()
 config.bind = [f"fd://{listener.detach()}"]
 config.loglevel = "WARNING"
-asyncio.run(serve(app, config))
+asyncio.run(serve(also_as_a_proxy, config))

@@ -19,12 +19,17 @@ use crate::steps::succeed;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A container that never runs and is on this machine's network: who asks for "its" network gets that.
-const NEIGHBOUR: &str = "closing-bell-neighbour";
+pub(crate) const NEIGHBOUR: &str = "closing-bell-neighbour";
+
+/// The registry of the account that the AWS of the tests knows, by its name in the real one.
+const REGISTRY: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
+
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// An engine of its own for this run. It ends with its containers when this value is dropped, and also when xtask is killed.
 pub(crate) struct Engine {
     server: Server,
-    socket: PathBuf,
     /// After the server, which does not undo it.
     _network: Network,
 }
@@ -39,9 +44,19 @@ impl Drop for Network {
     }
 }
 
+fn socket() -> PathBuf {
+    target("test-docker/docker.sock")
+}
+
+/// `DOCKER_HOST` for the engine, also before there is one.
+pub(crate) fn host() -> String {
+    format!("unix://{}", socket().display())
+}
+
 impl Engine {
-    /// Starts it without any image or container, and waits until it answers.
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts it without any image, and waits until it answers. It reaches the registry of the tests' AWS, which is at the URL
+    /// `aws`, by the name that the real one has there: through a proxy, and without TLS. Everything else is out of its reach.
+    pub(crate) fn start(aws: &str) -> Result<Self> {
         for (name, package) in [("dockerd", "docker.io"), ("docker", "docker-cli")] {
             // Until Debian 12 the one package has both.
             if program(name).is_none() {
@@ -57,30 +72,33 @@ impl Engine {
             fs::remove_dir_all(&folder).with_context(|| format!("an engine may still run in {}", folder.display()))?;
         }
         fs::create_dir_all(&folder)?;
-        let (socket, configuration) = (folder.join("docker.sock"), folder.join("daemon.json"));
+        let configuration = folder.join("daemon.json");
         // The machine's own configuration is somebody else's.
         fs::write(&configuration, "{}")?;
         let mut dockerd = Command::new(program("dockerd").context("`dockerd` is not there")?);
         let option = |name: &str, file: PathBuf| format!("--{name}={}", file.display());
         dockerd
-            .args([option("config-file", configuration), format!("--host=unix://{}", socket.display())])
+            .args([option("config-file", configuration), format!("--host={}", host())])
             .args([option("data-root", folder.join("data")), option("exec-root", folder.join("run"))])
             .args([option("pidfile", folder.join("docker.pid")), "--bridge=none".to_owned()])
             .args(["--iptables=false", "--ip6tables=false", "--host-gateway-ip=127.0.0.1"])
+            .arg(format!("--insecure-registry={REGISTRY}"))
+            .envs([("HTTP_PROXY", aws), ("HTTPS_PROXY", NOWHERE), ("NO_PROXY", "")])
             // Where the machine has a containerd that runs, that is used: in rooms of our own.
             .args(["--containerd-namespace=closing-bell", "--containerd-plugins-namespace=closing-bell-plugins"]);
         let log = target("docker-engine.log");
         let _ = fs::remove_file(&log);
         let server = Server::start(&dockerd, "TERM", &log)?;
-        let mut engine = Self { server, socket, _network: network() };
+        let mut engine = Self { server, _network: network() };
         let why = || format!("Docker's engine does not run on this machine; {} says why", log.display());
         engine.answers().with_context(why)?;
+        engine.make_neighbour()?;
         Ok(engine)
     }
 
     fn answers(&mut self) -> Result<()> {
         let began = Instant::now();
-        while UnixStream::connect(&self.socket).is_err() {
+        while UnixStream::connect(socket()).is_err() {
             if let Some(status) = self.server.ended()? {
                 bail!("it ended with {status}");
             }
@@ -91,27 +109,20 @@ impl Engine {
         succeed(self.docker().arg("version").stdout(Stdio::null()))
     }
 
-    /// `DOCKER_HOST` for it.
-    pub(crate) fn host(&self) -> String {
-        format!("unix://{}", self.socket.display())
-    }
-
     /// A `docker` that speaks to it.
-    pub(crate) fn docker(&self) -> Command {
+    fn docker(&self) -> Command {
         let mut docker = Command::new("docker");
-        docker.env("DOCKER_HOST", self.host()).env_remove("DOCKER_CONTEXT");
+        docker.env("DOCKER_HOST", host()).env_remove("DOCKER_CONTEXT");
         docker
     }
 
-    /// Makes [`Self::neighbour`] of any image.
-    pub(crate) fn make_neighbour(&self, image: &str) -> Result<()> {
-        let mut create = self.docker();
-        create.args(["create", "--name", NEIGHBOUR, "--network", "host", image]).stdout(Stdio::null());
-        succeed(&mut create)
-    }
-
-    /// The name of a container that never runs and has this machine's network.
-    pub(crate) fn neighbour(&self) -> &'static str {
-        NEIGHBOUR
+    /// Of an image with nothing in it.
+    fn make_neighbour(&self) -> Result<()> {
+        let nothing = target("test-docker/nothing.tar");
+        // Two blocks of zeros end a tar file, and here they are all of it (POSIX, pax, "ustar Interchange Format").
+        fs::write(&nothing, [0; 1024])?;
+        succeed(self.docker().arg("import").args([nothing.as_os_str(), "nothing".as_ref()]).stdout(Stdio::null()))?;
+        let create = ["create", "--name", NEIGHBOUR, "--network", "host", "nothing", "/never-runs"];
+        succeed(self.docker().args(create).stdout(Stdio::null()))
     }
 }

@@ -26,7 +26,8 @@ pub(crate) struct MariaDb {
 
 impl MariaDb {
     /// Makes an empty data folder, starts the server on it and waits until it answers.
-    pub(crate) fn start() -> Result<Self> {
+    /// Its certificate is good for so many `days`.
+    pub(crate) fn start(days: u32) -> Result<Self> {
         if program("mariadbd").is_none() || program("mariadb-install-db").is_none() {
             install(&["mariadb-server"], "MariaDB's server")?;
         }
@@ -40,7 +41,7 @@ impl MariaDb {
         fs::create_dir_all(&folder)?;
         let log = target("mariadb-server.log");
         let (data, certificate, key) = (folder.join("data"), folder.join("certificate.pem"), folder.join("key.pem"));
-        make_certificate(&certificate, &key)?;
+        make_certificate(&certificate, &key, days)?;
         succeed(
             server_command("mariadb-install-db", &data)?
                 .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"])
@@ -102,11 +103,12 @@ fn server_command(name: &str, data: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// For this machine, good for two days. It signs itself.
-fn make_certificate(certificate: &Path, key: &Path) -> Result<()> {
+/// For this machine. It signs itself.
+fn make_certificate(certificate: &Path, key: &Path, days: u32) -> Result<()> {
     succeed(
         Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-days", &days.to_string()])
             .args(["-subj", "/CN=Closing Bell test", "-addext", "subjectAltName=IP:127.0.0.1"])
             .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
             .arg(key)

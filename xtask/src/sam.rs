@@ -1,5 +1,6 @@
 //! AWS's Serverless Application Model, as both the system test and deploying call it.
 
+use std::env;
 use std::process::Command;
 
 use anyhow::Result;
@@ -15,5 +16,14 @@ pub(crate) fn sam(tools: &Python) -> Result<Command> {
     }
     let mut sam = Command::new(tools.program("sam"));
     without_package(tools.lend(&mut sam)?).current_dir(root()).env("SAM_CLI_TELEMETRY", "0");
+    in_region(&mut sam);
     Ok(sam)
+}
+
+/// AWS's SDKs ask one variable for the region, its programs in Python another: either will do.
+pub(crate) fn in_region(command: &mut Command) -> &mut Command {
+    match (env::var_os("AWS_DEFAULT_REGION"), env::var_os("AWS_REGION")) {
+        (None, Some(region)) => command.env("AWS_DEFAULT_REGION", region),
+        _ => command,
+    }
 }

@@ -15,7 +15,7 @@ const UNTIL_STDIN_CLOSES: &str =
 pub(crate) struct Server(Child);
 
 impl Server {
-    /// Starts it by its program and arguments; what it says goes to the end of the file `log`. `signal` is how it is ended.
+    /// Starts it by its program, arguments and variables; what it says goes to the end of the file `log`. `signal` is how it is ended.
     pub(crate) fn start(command: &Command, signal: &str, log: &Path) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         let server = Command::new("sh")
@@ -23,6 +23,7 @@ impl Server {
             .arg(command.get_program())
             .arg(signal)
             .args(command.get_args())
+            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::docker::Engine;
+use crate::docker;
 use crate::machine::{install, root, target};
 use crate::steps::succeed;
 
@@ -34,8 +34,8 @@ impl Python {
             return Ok(python);
         }
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"];
-        succeed(Command::new(&python.0).args(pip).arg(requirements))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"];
+        succeed(Command::new(&python.0).args(pip).arg("--requirement").arg(requirements))?;
         fs::write(&stamp, wanted)?;
         Ok(python)
     }
@@ -90,11 +90,11 @@ impl Aws {
         Self::start(&mut Self::command(python), &target("aws-server.log"))
     }
 
-    /// Starts all of it; tasks of ECS are containers of this engine, on this machine's own network.
-    pub(crate) fn everything(python: &Python, engine: &Engine) -> Result<Self> {
+    /// Starts all of it; tasks of ECS are containers of [`docker::Engine`], on this machine's own network.
+    pub(crate) fn everything(python: &Python) -> Result<Self> {
         let mut command = Self::command(python);
         // It gives tasks the network of the container that it runs in itself, which it knows by this variable.
-        command.arg("--everything").env("HOSTNAME", engine.neighbour()).env("DOCKER_HOST", engine.host());
+        command.arg("--everything").env("HOSTNAME", docker::NEIGHBOUR).env("DOCKER_HOST", docker::host());
         Self::start(&mut command, &target("aws-server.log"))
     }
 

@@ -28,7 +28,7 @@ fn run_steps(steps: &mut Steps, search: &Search) -> Result<()> {
         succeed(&mut cargo(&["build", "--workspace", "--exclude", "xtask", "--bins", "--locked", "--release"]))
     })?;
     let aws = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Aws::queues(&python))?;
-    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
+    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", || MariaDb::start(2))?;
     steps.step("search", "Search", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--release", "--features", "end-to-end/soak"]);
         // One search after the other: each has the machine to itself.

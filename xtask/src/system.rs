@@ -1,14 +1,14 @@
 //! `cargo xtask test --system`: the heavier tests, with programs of the machine that no other test needs. The mails in a real
 //! browser; and everything that `sam deploy` makes, on an AWS of this machine.
 
+use std::env;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use crate::docker::Engine;
-use crate::machine::{cargo, install};
+use crate::docker::{self, Engine};
+use crate::machine::{cargo, install, target};
 use crate::mariadb::MariaDb;
-use crate::package::test_image;
 use crate::sam::sam;
 use crate::services::{Aws, test_python, tools};
 use crate::steps::{Steps, succeed};
@@ -17,8 +17,8 @@ use crate::test::{PYTHON_VARIABLE, against, build_programs};
 /// Where Debian puts the browser that opens the mails.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// The worker's image.
-const IMAGE: &str = "closing-bell:test";
+/// How long MariaDB's certificate is good, in days: more than the three weeks from which on the doctor warns.
+const CERTIFICATE_DAYS: u32 = 60;
 
 pub(crate) fn run(filters: &[String]) -> Result<()> {
     let mut steps = Steps::of("test --system");
@@ -29,21 +29,20 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
 
 fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     steps.step("Chromium", "Find Chromium", chromium)?;
-    let engine = steps.step("Docker", "Start a Docker engine of its own", Engine::start)?;
     let python = steps.step("Python", "Make the Python environment in target/test-python", test_python)?;
     let tools = steps.step("tools", "Make the Python environment in target/tools-python", tools)?;
     steps.step("template", "Validate template.yaml", || succeed(sam(&tools)?.args(["validate", "--lint"])))?;
-    steps.step("door", "Build the door as it ships", || succeed(sam(&tools)?.arg("build")))?;
     build_programs(steps)?;
-    steps.step("image", "Build the worker's image", || test_image(&engine, IMAGE))?;
-    engine.make_neighbour(IMAGE)?;
-    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
-    let aws = steps.step("AWS", "Start an AWS on 127.0.0.1", || Aws::everything(&python, &engine))?;
+    let start_mariadb = || MariaDb::start(CERTIFICATE_DAYS);
+    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", start_mariadb)?;
+    let aws = steps.step("AWS", "Start an AWS on 127.0.0.1", || Aws::everything(&python))?;
+    let engine = steps.step("Docker", "Start a Docker engine of its own", || Engine::start(aws.url()))?;
     let tests = steps.step("tests", "Run the system tests", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--features", "end-to-end/system"]);
         tests.args(["--test", "system", "--", "--nocapture"]).args(filters).env("CLOSING_BELL_CHROMIUM", CHROMIUM);
         tests.env(PYTHON_VARIABLE, python.path()).env("CLOSING_BELL_TEST_SAM", tools.program("sam"));
-        tests.env("CLOSING_BELL_TEST_IMAGE", IMAGE).env("DOCKER_HOST", engine.host());
+        tests.env("CLOSING_BELL_TEST_XTASK", env::current_exe()?);
+        tests.env("DOCKER_HOST", docker::host()).env("DOCKER_CONFIG", target("test-docker/config"));
         succeed(against(&aws, mariadb.lend(&mut tests)))
     });
     // First what starts containers, then what they run in.

@@ -22,7 +22,7 @@ fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     let python = python(steps)?;
     build_programs(steps)?;
     let aws = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Aws::queues(&python))?;
-    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", MariaDb::start)?;
+    let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", || MariaDb::start(2))?;
     let tests = steps.step("tests", "Run the tests", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--"]);
         tests.args(filters).env("INSTA_UPDATE", "no").env(PYTHON_VARIABLE, python.path());

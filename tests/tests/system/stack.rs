@@ -1,11 +1,14 @@
 //! The stack, deployed by `sam` and looked at by the APIs of AWS and by Docker.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use end_to_end::Aws;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
@@ -28,8 +31,15 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
 /// The stack of template.yaml in an account of its own.
 pub(crate) struct Stack {
     pub(crate) aws: Aws,
-    parameters: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
+}
+
+/// What `cargo xtask deploy` leaves.
+#[derive(Debug)]
+pub(crate) struct Deployed {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// What a command that ran as a task of its own leaves.
@@ -41,19 +51,30 @@ pub(crate) struct Task {
 
 impl Stack {
     pub(crate) fn new() -> Self {
-        Self { aws: Aws::find(), parameters: BTreeMap::new(), outputs: BTreeMap::new() }
+        Self { aws: Aws::find(), outputs: BTreeMap::new() }
     }
 
-    /// `sam deploy` with the parameters so far and these.
-    pub(crate) async fn deploy(&mut self, parameters: &[(&str, &str)]) {
-        self.parameters.extend(parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let parameters = self.parameters.iter().map(|(name, value)| format!("{name}={value}"));
-        sam(&[&["deploy".to_owned(), "--parameter-overrides".to_owned()], &*parameters.collect::<Vec<_>>()].concat())
-            .await;
+    /// `cargo xtask deploy` with these options.
+    pub(crate) async fn deploy(&mut self, options: &[&str]) -> Deployed {
+        let xtask = std::env::var_os("CLOSING_BELL_TEST_XTASK").expect("run `cargo xtask test --system`");
+        let mut xtask = Command::new(xtask);
+        xtask.arg("deploy").args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut xtask = xtask.spawn().unwrap();
+        let mut lines = BufReader::new(xtask.stderr.take().unwrap()).lines();
+        let mut stderr = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let line = line + "\n";
+            // Also for whoever waits for the test.
+            io::stderr().write_all(line.as_bytes()).unwrap();
+            stderr.push_str(&line);
+        }
+        let output = xtask.wait_with_output().await.unwrap();
+        let (code, stdout) = (output.status.code(), String::from_utf8(output.stdout).unwrap());
         let listed = sam(&["list", "stack-outputs", "--stack-name", "closing-bell", "--output", "json"]).await;
         let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
         let text = |output: &Value, name: &str| output[name].as_str().unwrap().to_owned();
         self.outputs = listed.iter().map(|it| (text(it, "OutputKey"), text(it, "OutputValue"))).collect();
+        Deployed { code, stdout, stderr }
     }
 
     /// `sam delete`.
@@ -67,7 +88,7 @@ impl Stack {
 
     /// The URL of the door on this machine. The one of the outputs is the same gateway's in the real AWS.
     pub(crate) fn door(&self) -> String {
-        let url = self.output("WebhookUrl").strip_prefix("https://").unwrap();
+        let url = self.output("GatewayUrl").strip_prefix("https://").unwrap();
         let (id, path) = (url.split_once('.').unwrap().0, url.split_once('/').unwrap().1);
         format!("{}/_aws/execute-api/{id}/{path}", endpoint())
     }
@@ -77,11 +98,10 @@ impl Stack {
         self.aws.change_secret(self.output(output), value).await;
     }
 
-    /// Pushes the image under this tag, as it is done to ECR; answers with its name there. No image of that name stays here.
-    pub(crate) async fn push(&self, image: &str, tag: &str) -> String {
-        let repository = self.output("WorkerRepositoryUri").split_once('/').unwrap().1;
-        let name = format!("{}/{repository}:{tag}", endpoint().strip_prefix("http://").unwrap());
-        docker(&["tag", image, &name]).await;
+    /// Pushes the image that was deployed under another tag, too; answers with its name there. It stays in the registry alone.
+    pub(crate) async fn push_again(&self, tag: &str) -> String {
+        let name = format!("{}:{tag}", self.output("WorkerRepositoryUri"));
+        docker(&["tag", "closing-bell:latest", &name]).await;
         docker(&["push", "--quiet", &name]).await;
         docker(&["rmi", &name]).await;
         name
@@ -145,11 +165,23 @@ fn endpoint() -> String {
 }
 
 /// The real SAM, at the root of the checkout.
-async fn sam(arguments: &[impl AsRef<std::ffi::OsStr>]) -> String {
+async fn sam(arguments: &[&str]) -> String {
     let mut sam = Command::new(std::env::var_os("CLOSING_BELL_TEST_SAM").expect("run `cargo xtask test --system`"));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    sam.args(arguments).current_dir(root).env("SAM_CLI_TELEMETRY", "0");
+    sam.args(arguments).current_dir(root()).env("SAM_CLI_TELEMETRY", "0");
     told(sam.env("AWS_DEFAULT_REGION", std::env::var_os("AWS_REGION").unwrap())).await
+}
+
+/// What somebody types at the root of the checkout who has AWS's own variables set, and what is pasted after it.
+pub(crate) async fn typed(line: &str, pasted: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).current_dir(root()).env("AWS_DEFAULT_REGION", std::env::var_os("AWS_REGION").unwrap());
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(pasted.as_bytes()).await.unwrap();
+    assert!(shell.wait().await.unwrap().success(), "{line}");
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 pub(crate) async fn docker(arguments: &[&str]) -> String {

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::sam::in_region;
 use crate::services::Python;
 
 /// The `aws` of target/tools-python. As whom, where and of which endpoint it asks say AWS's own variables and files.
@@ -14,7 +15,7 @@ impl Aws<'_> {
     /// What `aws` answers, as text; nothing where it names nothing.
     pub(super) fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
         let mut aws = Command::new(self.0.program("aws"));
-        let output = aws.args(arguments).args(["--output", "text"]).env("AWS_PAGER", "").output();
+        let output = in_region(aws.args(arguments)).args(["--output", "text"]).env("AWS_PAGER", "").output();
         let output = output.context("cannot start `aws`")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`aws {} {}` says: {}", arguments[0], arguments[1], said.trim());

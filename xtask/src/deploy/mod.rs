@@ -5,7 +5,11 @@
 mod aws;
 mod doctor;
 
+use std::env;
+use std::io;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -21,12 +25,33 @@ pub(crate) const USUAL_STACK: &str = "closing-bell";
 /// What the template needs to be told once.
 const REQUIRED: [&str; 3] = ["OwnerEmail", "MailFrom", "MailTo"];
 
+/// The template's parameter that says for which processor door and image are.
+const ARCHITECTURE: &str = "Architecture";
+
 /// The stack's secrets that somebody has to paste: the output with the ARN, and what it is.
 const TO_PASTE: [(&str, &str); 3] = [
     ("ClientSecretsArn", "the HubSpot app's client secret, from its Auth tab"),
     ("AccessTokenArn", "the HubSpot app's static access token, from its Auth tab"),
     ("SmtpUrlArn", "the mail server: smtps://user:password@host:465 or smtp://user:password@host:587"),
 ];
+
+/// So long may a change take that is under way already: a database is made in a quarter of an hour, and a worker that does not
+/// become healthy is taken back after half an hour.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What can be done about a stack in its state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// Make it: it is not there, or is no more than a change that was never carried out.
+    Missing,
+    /// Clear it away and make it: the first try has failed, and was taken back.
+    TakenBack,
+    /// Wait: somebody is at it, be it this command before it was interrupted.
+    Busy,
+    /// Bring it up to date.
+    There,
+}
 
 /// What is deployed.
 #[derive(Debug, PartialEq)]
@@ -47,19 +72,33 @@ pub(crate) fn run(deployment: &Deployment) -> Result<()> {
 
 impl Deployment {
     fn run(&self, steps: &mut Steps) -> Result<()> {
-        let tools = steps.step("tools", "Make the Python environment in target/tools-python", tools)?;
+        let tools =
+            steps.step("tools", "Look for Docker, and make the Python environment in target/tools-python", || {
+                self.is_for_this_machine()?;
+                if self.image.is_none() {
+                    package::engine_answers()?;
+                }
+                tools()
+            })?;
         let aws = Aws(&tools);
-        let exists = steps.step("account", "Ask AWS who we are, and whether the stack is there", || {
+        let stage = steps.step("account", "Ask AWS who we are, and whether the stack is there", || {
             let account = aws.ask(&["sts", "get-caller-identity", "--query", "Account"])?.unwrap_or_default();
-            eprintln!("    account {account}, stack {}", self.stack);
-            let exists = self.exists(&aws)?;
-            if !exists {
+            let stage = self.settled(&aws)?;
+            let is_there = if stage == Stage::There { "is there" } else { "is new" };
+            eprintln!("    account {account}: the stack {} {is_there}", self.stack);
+            if stage != Stage::There {
                 self.is_told_enough()?;
             }
-            Ok(exists)
+            Ok(stage)
         })?;
-        steps.step("door", "Build the door", || succeed(sam(&tools)?.arg("build")))?;
-        if !exists {
+        steps.step("door", "Build the door", || {
+            package::door(&tools)?;
+            succeed(told_on_stderr(sam(&tools)?.arg("build")))
+        })?;
+        if stage == Stage::TakenBack {
+            steps.step("clearing", "Clear away what is left of the first try", || self.clear_away(&aws))?;
+        }
+        if stage != Stage::There {
             steps.step("stack", "Make the stack, without a worker yet", || self.deploy(&tools, None))?;
         }
         steps.step("secrets", "Look whether the secrets are there", || self.secrets(&aws))?;
@@ -72,18 +111,45 @@ impl Deployment {
         steps.step("doctor", "Have closing-bell doctor look at it, from inside", || {
             doctor::run(&aws, &url, |name| self.output(&aws, name))
         })?;
-        println!("The target URL for HubSpot (infra/hubspot-app/README.md says how to give it):\n{url}");
+        eprintln!("==> The target URL for HubSpot (infra/hubspot-app/README.md says how to give it):");
+        println!("{url}");
         Ok(())
     }
 
-    /// Whether there is a stack that can be updated: what failed at its very first try is none.
-    fn exists(&self, aws: &Aws<'_>) -> Result<bool> {
+    /// Door and image are built with this machine's own linker.
+    fn is_for_this_machine(&self) -> Result<()> {
+        let told = self.parameters.iter().find(|(name, _)| name == ARCHITECTURE);
+        let (own, wanted) = (own_architecture(), told.map(|(_, value)| value.as_str()));
+        ensure!(
+            wanted.is_none_or(|wanted| wanted == own),
+            "the door is built for the processor of this machine, which is {own}: leave {ARCHITECTURE} out, or deploy from another"
+        );
+        Ok(())
+    }
+
+    /// Its stage, once nobody is at it any more.
+    fn settled(&self, aws: &Aws<'_>) -> Result<Stage> {
+        let began = Instant::now();
         let query = ["--query", "Stacks[0].StackStatus"];
-        let status = aws.find(
-            &[&["cloudformation", "describe-stacks", "--stack-name", &self.stack][..], &query].concat(),
-            "does not exist",
-        )?;
-        Ok(status.is_some_and(|status| !["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"].contains(&status.as_str())))
+        let look = [&["cloudformation", "describe-stacks", "--stack-name", &self.stack][..], &query].concat();
+        loop {
+            let status = aws.find(&look, "does not exist")?;
+            let stage = stage_of(status.as_deref());
+            if stage != Stage::Busy {
+                return Ok(stage);
+            }
+            let status = status.unwrap_or_default();
+            ensure!(began.elapsed() < PATIENCE, "the stack {} has been in {status} for an hour", self.stack);
+            eprintln!("    the stack is in {status}: waiting for its end");
+            sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// A stack that was taken back holds nothing and cannot be updated.
+    fn clear_away(&self, aws: &Aws<'_>) -> Result<()> {
+        aws.ask(&["cloudformation", "delete-stack", "--stack-name", &self.stack])?;
+        aws.ask(&["cloudformation", "wait", "stack-delete-complete", "--stack-name", &self.stack])?;
+        Ok(())
     }
 
     /// Says so before ten minutes of building.
@@ -101,11 +167,9 @@ impl Deployment {
         sam.args(["deploy", "--stack-name", &self.stack]);
         let image = image.map(|image| format!("WorkerImage={image}"));
         let values = self.parameters.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
-        let values: Vec<String> = values.chain(image).collect();
-        if !values.is_empty() {
-            sam.arg("--parameter-overrides").args(values);
-        }
-        succeed(&mut sam)
+        sam.arg("--parameter-overrides").args(values).args(image);
+        sam.arg(format!("{ARCHITECTURE}={}", own_architecture()));
+        succeed(told_on_stderr(&mut sam))
     }
 
     fn output(&self, aws: &Aws<'_>, name: &str) -> Result<String> {
@@ -119,8 +183,9 @@ impl Deployment {
         let mut missing = String::new();
         for (output, what) in TO_PASTE {
             let arn = self.output(aws, output)?;
-            let ids = "VersionIdsToStages && keys(VersionIdsToStages)[0]";
-            if aws.ask(&["secretsmanager", "describe-secret", "--secret-id", &arn, "--query", ids])?.is_none() {
+            // Also what somebody has pasted blank is not there. The values are not looked at.
+            let look = ["secretsmanager", "get-secret-value", "--secret-id", &arn, "--query", "SecretString"];
+            if aws.find(&look, "ResourceNotFoundException")?.is_none() {
                 missing.push_str(&format!(
                     "\n\n  # {what}\n  {} secretsmanager put-secret-value --secret-id {arn} --secret-string file:///dev/stdin",
                     "target/tools-python/bin/aws"
@@ -131,10 +196,11 @@ impl Deployment {
             let url = self.output(aws, "WebhookUrl")?;
             bail!(
                 "secrets are missing. HubSpot's app, made for the target URL\n\n  {url}\n\nby infra/hubspot-app/README.md, has \
-                 the first two in its Auth tab. Run these, paste each value and end it with Enter and Ctrl-D, then deploy \
+                 the first two in its Auth tab. Run what follows, paste each value and end it with Enter and Ctrl-D, then deploy \
                  again:{missing}\n"
             );
         }
+        eprintln!("    all {} are there", TO_PASTE.len());
         Ok(())
     }
 
@@ -150,13 +216,37 @@ impl Deployment {
         let look = ["ecr", "describe-images", "--repository-name", path, "--image-ids", &wanted];
         let query = ["--query", "imageDetails[0].imageDigest"];
         if aws.find(&[&look[..], &query].concat(), "ImageNotFoundException")?.is_some() {
+            eprintln!("    {name} is in the registry already");
             return Ok(name);
         }
         aws.log_docker_in(registry)?;
         succeed(Command::new("docker").args(["tag", &id, &name]))?;
-        succeed(Command::new("docker").args(["push", "--quiet", &name]))?;
+        succeed(told_on_stderr(Command::new("docker").args(["push", "--quiet", &name])))?;
         Ok(name)
     }
+}
+
+/// This machine's processor, as the template calls it.
+fn own_architecture() -> &'static str {
+    match env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn stage_of(status: Option<&str>) -> Stage {
+    match status {
+        None | Some("REVIEW_IN_PROGRESS") => Stage::Missing,
+        Some("ROLLBACK_COMPLETE") => Stage::TakenBack,
+        Some(status) if status.ends_with("_IN_PROGRESS") => Stage::Busy,
+        // Where one of these cannot be updated, CloudFormation says why.
+        Some(_) => Stage::There,
+    }
+}
+
+/// What is done is told on stderr; stdout has the URL.
+fn told_on_stderr(command: &mut Command) -> &mut Command {
+    command.stdout(io::stderr())
 }
 
 /// A value as SAM takes it among others: within quotes, since one may hold spaces and commas.
@@ -168,16 +258,40 @@ fn quoted(value: &str) -> String {
 mod tests {
     use super::*;
 
-    fn told(parameters: &[&str]) -> Result<()> {
+    fn with(parameters: &[&str]) -> Deployment {
         let parameters = parameters.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
-        Deployment { stack: USUAL_STACK.to_owned(), image: None, parameters }.is_told_enough()
+        Deployment { stack: USUAL_STACK.to_owned(), image: None, parameters }
     }
 
     #[test]
     fn a_new_stack_has_to_be_told_whose_it_is() {
-        assert!(told(&REQUIRED).is_ok());
-        let error = told(&["MailFrom", "TimeZone"]).unwrap_err().to_string();
+        assert!(with(&REQUIRED).is_told_enough().is_ok());
+        let error = with(&["MailFrom", "TimeZone"]).is_told_enough().unwrap_err().to_string();
         assert_eq!(error, "the first time the stack has to be told more: add --set OwnerEmail=… --set MailTo=…");
+    }
+
+    #[test]
+    fn nothing_is_deployed_for_another_processor() {
+        let mut deployment = with(&[ARCHITECTURE]);
+        assert!(deployment.is_for_this_machine().unwrap_err().to_string().contains(own_architecture()));
+        deployment.parameters[0].1 = own_architecture().to_owned();
+        assert!(deployment.is_for_this_machine().is_ok() && with(&[]).is_for_this_machine().is_ok());
+    }
+
+    #[test]
+    fn a_stack_is_taken_as_it_was_left() {
+        for (status, stage) in [
+            (None, Stage::Missing),
+            (Some("REVIEW_IN_PROGRESS"), Stage::Missing),
+            (Some("ROLLBACK_COMPLETE"), Stage::TakenBack),
+            (Some("CREATE_IN_PROGRESS"), Stage::Busy),
+            (Some("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), Stage::Busy),
+            (Some("DELETE_IN_PROGRESS"), Stage::Busy),
+            (Some("CREATE_COMPLETE"), Stage::There),
+            (Some("UPDATE_ROLLBACK_COMPLETE"), Stage::There),
+        ] {
+            assert_eq!(stage_of(status), stage, "{status:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,7 +15,7 @@ use crate::machine::{cargo, root, target};
 use crate::steps::succeed;
 
 /// The profile that ships.
-pub(super) const PROFILE: &str = "dist";
+const PROFILE: &str = "dist";
 /// The largest image in bytes, unpacked: it is loaded at every start of a task.
 const MAX_IMAGE_BYTES: u64 = 25_000_000;
 /// What the image is called here; deploying gives it the registry's name.
@@ -29,16 +29,16 @@ const WRITABLE: [&str; 2] = ["data", "tmp"];
 ///
 /// The C library is linked in: so the image needs no base, nothing in it wants patching but the program, and it runs on
 /// any Linux. glibc looks up names itself since 2.34 and needs no module of the host for it.
-pub(super) fn files(triple: &str, version: &str, profile: &str) -> Result<()> {
+pub(super) fn files(triple: &str, version: &str) -> Result<()> {
     let mut build = cargo(&["build", "--package", "report-worker", "--no-default-features", "--locked"]);
-    build.args(["--profile", profile, "--target", triple]).env(VERSION_VARIABLE, version);
+    build.args(["--profile", PROFILE, "--target", triple]).env(VERSION_VARIABLE, version);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
     succeed(build.env(flags, "-C target-feature=+crt-static"))?;
     let image = target("image");
     if image.exists() {
         fs::remove_dir_all(&image)?;
     }
-    let program = target(triple).join(profile).join("closing-bell");
+    let program = target(triple).join(PROFILE).join("closing-bell");
     copy(&program, &image.join("usr/local/bin/closing-bell"), 0o755)?;
     let certificates = CERTIFICATES.iter().map(Path::new).find(|file| file.exists());
     let certificates = certificates.context("this machine has no CA certificates: install ca-certificates")?;
@@ -73,19 +73,14 @@ pub(super) fn has_engine(must: bool) -> Result<bool> {
     Ok(answers)
 }
 
-/// Has `docker` make the image of the files.
-pub(super) fn assemble(mut docker: Command, version: &str, names: &[&str]) -> Result<()> {
-    docker.current_dir(root()).args(["build", "--quiet", "--file", "infra/Dockerfile", "--target", "prebuilt"]);
-    docker.args(["--build-arg", &format!("VERSION={version}")]);
-    docker.args(names.iter().flat_map(|name| ["--tag", name]));
-    succeed(docker.arg("."))
-}
-
 /// Has Docker make the image that ships, and weighs it. Gives Docker's id for it, which is a digest of what is in it.
 pub(super) fn pack(version: &str) -> Result<String> {
     // A tag may not have a plus sign.
     let (versioned, latest) = (format!("{NAME}:{}", version.replace('+', "-")), format!("{NAME}:latest"));
-    assemble(Command::new("docker"), version, &[&versioned, &latest])?;
+    let mut docker = Command::new("docker");
+    docker.current_dir(root()).args(["build", "--quiet", "--file", "infra/Dockerfile", "--target", "prebuilt"]);
+    docker.args(["--build-arg", &format!("VERSION={version}"), "--tag", &versioned, "--tag", &latest, "."]);
+    succeed(docker.stdout(Stdio::null()))?;
     let size = output(Command::new("docker").args(["image", "inspect", "--format", "{{.Size}}", &versioned]))?;
     let bytes: u64 = size.parse().with_context(|| format!("Docker gives the image's size as `{size}`"))?;
     eprintln!("    image {versioned} {}, of at most {}", megabytes(bytes), megabytes(MAX_IMAGE_BYTES));

@@ -12,9 +12,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::docker::Engine;
 use crate::machine::root;
-use crate::services::tools;
+use crate::services::{Python, tools};
 use crate::steps::Steps;
 
 /// The variable that tells the programs at build time what version they are.
@@ -75,7 +74,7 @@ fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
         return Ok(());
     }
     if image || architecture.is_none() {
-        steps.step("build image", "Build the worker", || image::files(&target, &version, image::PROFILE))?;
+        steps.step("build image", "Build the worker", || image::files(&target, &version))?;
     }
     if image {
         steps.step("image", "Put it into an image, and weigh that", || image::pack(&version))?;
@@ -83,20 +82,21 @@ fn run_steps(steps: &mut Steps, artefact: Artefact) -> Result<()> {
     Ok(())
 }
 
-/// Builds the worker's image for this machine's kind, and gives Docker's id for it.
-pub(crate) fn worker_image() -> Result<String> {
-    image::has_engine(true)?;
-    let version = version()?;
-    image::files(&target_of(None)?, &version, image::PROFILE)?;
-    image::pack(&version)
+/// Builds the Lambda's zip for this machine's kind. `sam build` asks for the same and says nothing for minutes, if it is not there.
+pub(crate) fn door(tools: &Python) -> Result<()> {
+    zip::build(tools, &target_of(None)?, &version()?)
 }
 
-/// The worker's image for tests, in this engine under this name: put together as what ships, from a program that is built in
-/// minutes and not for speed.
-pub(crate) fn test_image(engine: &Engine, name: &str) -> Result<()> {
-    let (target, version) = (target_of(None)?, version()?);
-    image::files(&target, &version, "release")?;
-    image::assemble(engine.docker(), &version, &[name])
+/// Looks whether an image can be made, before anything else is.
+pub(crate) fn engine_answers() -> Result<()> {
+    image::has_engine(true).map(|_| ())
+}
+
+/// Builds the worker's image for this machine's kind, and gives Docker's id for it.
+pub(crate) fn worker_image() -> Result<String> {
+    let version = version()?;
+    image::files(&target_of(None)?, &version)?;
+    image::pack(&version)
 }
 
 /// Rust's name of the system that is built for; nothing in particular is this machine. With this machine's own linker, which

@@ -1,6 +1,7 @@
 //! The Lambda as the zip that AWS takes, held against what it may weigh and may need.
 
 use std::fs;
+use std::io;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -25,7 +26,7 @@ const LAMBDA_GLIBC: u32 = 34;
 pub(super) fn build(tools: &Python, triple: &str, version: &str) -> Result<()> {
     let mut build = cargo(&["lambda", "build", "--package", "validator-lambda", "--profile", PROFILE, "--locked"]);
     build.args(["--output-format", "zip", "--compiler", "cargo", "--target", triple]).env(VERSION_VARIABLE, version);
-    succeed(tools.lend(&mut build)?)?;
+    succeed(tools.lend(&mut build)?.stdout(io::stderr()))?;
     let program = Program { name: "bootstrap", package: "validator-lambda", version, triple, is_static: false };
     fs::write(target("lambda/validator-lambda").join(sbom::FILE), sbom::of(&program)?)?;
     Ok(())
