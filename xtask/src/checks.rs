@@ -1,5 +1,6 @@
 //! `cargo xtask check`: what must hold before anything runs.
 
+mod guard;
 mod house;
 mod source;
 mod template;
@@ -34,6 +35,7 @@ pub(crate) fn run() -> Result<()> {
                 "--skip-download",
             ])
         }),
+        steps.step("cfn-guard", "template.yaml, as AWS Control Tower sees it", || guard::run(&tools()?)),
         steps.step("sam", "template.yaml, as SAM sees it", || lint(&["sam", "validate", "--lint"])),
         steps.step("deny", "What the workspace is built from", || deny("Cargo.toml", "deny.toml")),
         steps.step("fence", "What the Lambda is built from", || {
