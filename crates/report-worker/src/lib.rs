@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod queue;
 pub mod report;
 pub mod secrets;
+pub mod status_page;
 pub mod store;
 
 /// `0.1.0`, or what `cargo xtask package` says, with the commit that it was built from: `0.1.0+3955397abc12`.

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::watch::told;
 use super::{print, work};
 use crate::config::{CrmConfig, MailConfig, WorkConfig};
 use crate::cycle::{self, App, Summary};
@@ -23,6 +24,7 @@ use crate::mailer::{Directory, Mailer};
 use crate::queue::{Embedded, EmbeddedSettings, Queue};
 use crate::report::Definitions;
 use crate::secrets::Renewed;
+use crate::status_page::{Progress, StatusPage};
 use crate::store::{Books, MailState, Store};
 
 /// From one step of the day to the next, so that one can watch; `--once` does not wait.
@@ -30,6 +32,9 @@ const STEP: Duration = Duration::from_millis(400);
 
 /// From one cycle to the next.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Where the status page is, unless somebody else is there.
+const STATUS_LISTEN: &str = "127.0.0.1:8081";
 
 /// When something has not arrived after this long, something is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -52,6 +57,8 @@ struct Demo {
     clock: fn() -> Timestamp,
     totals: Summary,
     mails: Vec<Mailed>,
+    progress: Progress,
+    page_url: String,
 }
 
 /// A mail that lies in the outbox.
@@ -69,6 +76,7 @@ pub(super) async fn run(args: Args, clock: fn() -> Timestamp) -> anyhow::Result<
     say(format_args!("Closing Bell's demo: a simulated HubSpot account, a working day, and its mails."));
     say(format_args!("The mails will lie in {}", folder.join("outbox").display()));
     let mut demo = Demo::start(&folder, clock).await?;
+    say(format_args!("See how it stands in a browser: {}", demo.page_url));
     tokio::select! {
         done = demo.play(args.once) => done?,
         () = &mut stop => bail!("ended before the day was over; the mails so far are in {}", folder.join("outbox").display()),
@@ -117,6 +125,15 @@ impl Demo {
         tokio::spawn(axum::serve(listener, endpoint::router(endpoint)).into_future());
 
         let database = Books::Sqlite(folder.join("books.sqlite"));
+        let progress = Progress::starting(TICK, clock());
+        let page = StatusPage {
+            books: database.clone().into(),
+            queue_file: folder.join("queue.sqlite"),
+            progress: progress.clone(),
+            zone: None,
+            password: None,
+            clock,
+        };
         let store = Store::open_to_work(&database).await?;
         let config = WorkConfig {
             keys,
@@ -139,7 +156,22 @@ impl Demo {
             deliveries_kept_for: None,
         };
         let app = work::app(store, queue, config, clock()).await?;
-        Ok(Self { simulator, app, webhook_url, clock, totals: Summary::default(), mails: Vec::new() })
+        let listener = match TcpListener::bind(STATUS_LISTEN).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind("127.0.0.1:0").await.context("cannot listen on this machine")?,
+        };
+        let page_url = format!("http://{}/", listener.local_addr()?);
+        tokio::spawn(page.serve(listener));
+        Ok(Self {
+            simulator,
+            app,
+            webhook_url,
+            clock,
+            totals: Summary::default(),
+            mails: Vec::new(),
+            progress,
+            page_url,
+        })
     }
 
     /// The day, from opening the books to the last report.
@@ -178,6 +210,7 @@ impl Demo {
 
     async fn one_cycle(&mut self) -> anyhow::Result<Summary> {
         let summary = cycle::run_once(&self.app, (self.clock)()).await;
+        self.progress.cycle_finished(told(&summary, TICK, (self.clock)()), TICK, (self.clock)());
         self.totals.add(&summary);
         if summary.mails_sent > 0 {
             self.show_new_mails().await?;
@@ -250,10 +283,10 @@ impl Demo {
         let settings = Settings::default();
         let deal = self.simulator.account().ids(Kind::Deal).first().copied().unwrap_or(1);
         say(format_args!(
-            "\nStill listening; Ctrl-C ends it. In another terminal you can ring the bell yourself:\n  \
+            "\nStill listening; Ctrl-C ends it. See how it stands: {}\nIn another terminal you can ring the bell yourself:\n  \
              HUBSPOT_CLIENT_SECRETS={} cargo run --release -- send --url {} \\\n    --portal-id {} --object-type deal \
              --object-id {deal} --property amount --value 1",
-            settings.client_secret, self.webhook_url, settings.portal_id,
+            self.page_url, settings.client_secret, self.webhook_url, settings.portal_id,
         ));
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn open(config: QueueConfig) -> anyhow::Result<Queue> {
 }
 
 /// A span as one says it: in its largest unit, rounded down.
-pub(super) fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let (number, unit) = match seconds {
         ..60 => (seconds, "second"),
         60..3_600 => (seconds / 60, "minute"),
@@ -35,7 +35,7 @@ pub(super) fn span(seconds: u64) -> String {
 }
 
 /// How long ago a moment was.
-pub(super) fn ago(moment: Timestamp, now: Timestamp) -> String {
+pub(crate) fn ago(moment: Timestamp, now: Timestamp) -> String {
     match u64::try_from(now.duration_since(moment).as_secs()) {
         Ok(seconds) => format!("{} ago", span(seconds)),
         Err(_) => format!("at {moment}, which is still to come: do the clocks agree?"),
@@ -43,7 +43,7 @@ pub(super) fn ago(moment: Timestamp, now: Timestamp) -> String {
 }
 
 /// `1 mail`, `2 mails`.
-pub(super) fn count(number: u64, thing: &str) -> String {
+pub(crate) fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -48,16 +48,16 @@ struct QueueStatus {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct BooksStatus {
+pub(crate) struct BooksStatus {
     /// `None`: no cycle has opened them yet.
-    pub(super) open_at: Option<Timestamp>,
+    pub(crate) open_at: Option<Timestamp>,
     /// Whether all records are in that were there when they were opened.
-    pub(super) opening_done: bool,
-    pub(super) last_work: Option<LastWork>,
+    pub(crate) opening_done: bool,
+    pub(crate) last_work: Option<LastWork>,
     /// The last comparison with HubSpot that came to its end.
-    pub(super) reconciled: Option<Reconciled>,
+    pub(crate) reconciled: Option<Reconciled>,
     #[serde(flatten)]
-    pub(super) figures: Figures,
+    pub(crate) figures: Figures,
 }
 
 /// Asks everything that can be asked, each on its own.
@@ -112,13 +112,18 @@ async fn books(database: &Books) -> anyhow::Result<BooksStatus> {
 
 impl BooksStatus {
     /// Asks the books for all of it.
-    pub(super) async fn ask(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) async fn ask(store: &Store) -> Result<Self, StoreError> {
+        Self::with(store, store.figures().await?).await
+    }
+
+    /// Asks the books for the rest, where the figures are known.
+    pub(crate) async fn with(store: &Store, figures: Figures) -> Result<Self, StoreError> {
         Ok(Self {
             open_at: store.fact("books_open_at").await?,
             opening_done: store.fact::<Timestamp>("opening_done").await?.is_some(),
             last_work: store.fact(LAST_WORK).await?,
             reconciled: store.fact(reconcile::RESULT).await?,
-            figures: store.figures().await?,
+            figures,
         })
     }
 }
@@ -175,7 +180,7 @@ fn dead_letters(queue: &QueueStatus) -> String {
     text
 }
 
-pub(super) fn worker(heartbeat: Option<&Heartbeat>, now: Timestamp) -> String {
+pub(crate) fn worker(heartbeat: Option<&Heartbeat>, now: Timestamp) -> String {
     let Some(heartbeat) = heartbeat else {
         return "none runs on this machine; the metric Heartbeat tells of those elsewhere".to_owned();
     };
@@ -198,7 +203,7 @@ fn last_work(books: &BooksStatus, now: Timestamp) -> String {
     )
 }
 
-fn hubspot(books: &BooksStatus, now: Timestamp) -> String {
+pub(crate) fn hubspot(books: &BooksStatus, now: Timestamp) -> String {
     match books.last_work.as_ref().and_then(|work| work.hubspot.as_ref()) {
         None => "has not been asked since the worker was started".to_owned(),
         Some(said) => match &said.problem {
@@ -208,7 +213,7 @@ fn hubspot(books: &BooksStatus, now: Timestamp) -> String {
     }
 }
 
-pub(super) fn opened(books: &BooksStatus, now: Timestamp) -> String {
+pub(crate) fn opened(books: &BooksStatus, now: Timestamp) -> String {
     match books.open_at {
         None => "not open yet; the first cycle opens them".to_owned(),
         Some(at) if books.opening_done => {
@@ -218,7 +223,7 @@ pub(super) fn opened(books: &BooksStatus, now: Timestamp) -> String {
     }
 }
 
-pub(super) fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
+pub(crate) fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
     let Some(Reconciled { began_at, listed, found, repaired, left_out, .. }) = reconciled else {
         return "not compared with HubSpot yet; the worker does so every night".to_owned();
     };
@@ -232,7 +237,7 @@ pub(super) fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> Strin
     if left_out.is_empty() { all } else { format!("{all}; the access token may not read: {}", left_out.join(", ")) }
 }
 
-pub(super) fn records(figures: &Figures, now: Timestamp) -> String {
+pub(crate) fn records(figures: &Figures, now: Timestamp) -> String {
     let due = match figures.due_at {
         None => "none has to be read".to_owned(),
         Some(at) if at <= now => format!("{} to read, the first was due {}", figures.due, ago(at, now)),
@@ -251,7 +256,7 @@ fn changes(figures: &Figures) -> String {
     }
 }
 
-pub(super) fn mails(figures: &Figures) -> String {
+pub(crate) fn mails(figures: &Figures) -> String {
     let some = |number: u64, text: &str| (number > 0).then(|| format!("{number} {text}"));
     let told: Vec<String> = [
         some(figures.mails_waiting, "to send"),

@@ -7,9 +7,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::work::pause;
 use crate::cycle::{App, Summary};
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{Line, Unit};
+use crate::status_page::{Cycle, Progress};
 
 /// While there is nothing to do, one line an hour says that somebody is at work; each idle cycle is a line of level debug.
 const QUIET_LINE_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -22,7 +24,7 @@ pub(super) const LAST_WORK: &str = "last_work";
 
 /// The last cycle that had something to do, of whichever worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LastWork {
+pub(crate) struct LastWork {
     /// When it ended, UTC.
     pub(super) at: Timestamp,
     /// How long it took, in milliseconds.
@@ -33,7 +35,7 @@ pub(super) struct LastWork {
 
 /// What HubSpot said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HubSpot {
+pub(crate) struct HubSpot {
     /// When, UTC.
     pub(super) at: Timestamp,
     /// What went wrong; `None` means that it answered.
@@ -49,6 +51,8 @@ pub(super) struct Watch {
     file_failed: bool,
     /// The queue's name, by which the metrics of two installations are told apart; `None` where nobody reads them.
     metrics_of: Option<String>,
+    /// What the status page is told, where there is one.
+    progress: Option<Progress>,
     hubspot: Option<HubSpot>,
     idle_cycles: u64,
     last_line_at: Timestamp,
@@ -63,12 +67,18 @@ impl Watch {
             heartbeat: Heartbeat::starting(interval, now),
             file_failed: false,
             metrics_of: None,
+            progress: None,
             hubspot: None,
             idle_cycles: 0,
             last_line_at: now,
         };
         watch.write_heartbeat();
         watch
+    }
+
+    /// The same, which tells the status page as well.
+    pub(super) fn telling(self, progress: Progress) -> Self {
+        Self { progress: Some(progress), ..self }
     }
 
     /// Of `worker`. Its metrics go to stdout, which a container's log driver takes; a terminal is spared them.
@@ -84,6 +94,9 @@ impl Watch {
         let problems = u64::try_from(summary.problems.len()).unwrap_or(u64::MAX);
         self.heartbeat.finished(duration_ms(summary), problems, self.interval, now);
         self.write_heartbeat();
+        if let Some(progress) = &self.progress {
+            progress.cycle_finished(told(summary, self.interval, now), self.interval, now);
+        }
         if let Some(queue) = &self.metrics_of {
             let waiting = waiting(app, summary, now).await;
             for line in metrics(queue, summary, waiting, now) {
@@ -162,6 +175,18 @@ pub(super) fn log(summary: &Summary) {
         durations_ms = ?summary.durations_ms,
         "a cycle is done"
     );
+}
+
+/// What the status page is told of a cycle.
+pub(super) fn told(summary: &Summary, interval: Duration, now: Timestamp) -> Cycle {
+    let next_at =
+        SignedDuration::try_from(pause(summary, interval, now)).ok().and_then(|pause| now.checked_add(pause).ok());
+    Cycle {
+        duration_ms: duration_ms(summary),
+        records_read: summary.records_read,
+        problems: summary.problems.clone(),
+        next_at,
+    }
 }
 
 fn duration_ms(summary: &Summary) -> u64 {

@@ -84,7 +84,7 @@ pub(super) async fn to_its_end(app: &App, cycle: impl Future<Output = Summary>, 
 }
 
 /// Until the next tick, or until something is due before it.
-fn pause(summary: &Summary, interval: Duration, now: Timestamp) -> Duration {
+pub(super) fn pause(summary: &Summary, interval: Duration, now: Timestamp) -> Duration {
     // After trouble the next try waits for the tick: whatever is away should not be asked without end.
     let Some(next) = summary.next_at.filter(|_| summary.problems.is_empty()) else { return interval };
     Duration::try_from(next.duration_since(now)).unwrap_or_default().clamp(SHORTEST_PAUSE.min(interval), interval)

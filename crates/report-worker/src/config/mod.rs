@@ -6,6 +6,7 @@ pub(crate) mod nearest;
 mod operator;
 mod reader;
 mod reports;
+mod status_page;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use self::operator::QueueConfig;
 use self::operator::http_url;
 pub use self::reader::{Environment, Problem, Problems};
 use self::reader::{Reader, duration, list, read};
+pub use self::status_page::StatusPageConfig;
 use crate::crm::access_token;
 use crate::domain::time::zone;
 use crate::mailer::{Mailer, check_address};
@@ -44,6 +46,8 @@ pub struct LocalConfig {
     pub urls: TargetUrls,
     /// Where the webhooks arrive.
     pub listen: SocketAddr,
+    /// The page to look at.
+    pub status_page: StatusPageConfig,
     /// The embedded queue's file.
     pub queue_file: PathBuf,
     /// The rest.
@@ -126,9 +130,11 @@ impl LocalConfig {
         let listen = reader.or("LISTEN", "127.0.0.1:8080", |text| {
             text.parse::<SocketAddr>().map_err(|_| "not an address and port such as 127.0.0.1:8080".to_owned())
         });
+        let status_page = StatusPageConfig::read(reader, listen);
         let queue_file = reader.or("QUEUE_FILE", QUEUE_FILE, |text| Ok(PathBuf::from(text)));
         let work = WorkConfig::read(reader, Some("sqlite:closing-bell.sqlite"));
-        Some(Self { urls: urls?, listen: listen?, queue_file: queue_file?, work: work? })
+        let (listen, status_page) = (listen?, status_page?);
+        Some(Self { urls: urls?, listen, status_page, queue_file: queue_file?, work: work? })
     }
 }
 

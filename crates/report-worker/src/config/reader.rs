@@ -14,7 +14,7 @@ use super::RETIRED_SECRETS;
 use crate::secrets::{Part, Renew, Renewed, SecretsManager};
 
 /// The variables whose text may be in AWS Secrets Manager, and the variables that say where.
-const SECRETS: [(&str, &str); 6] = [
+const SECRETS: [(&str, &str); 7] = [
     ("HUBSPOT_CLIENT_SECRETS", "HUBSPOT_CLIENT_SECRETS_ARN"),
     (RETIRED_SECRETS, "HUBSPOT_RETIRED_SECRETS_ARN"),
     ("HUBSPOT_ACCESS_TOKEN", "HUBSPOT_ACCESS_TOKEN_ARN"),
@@ -22,6 +22,7 @@ const SECRETS: [(&str, &str); 6] = [
     ("DATABASE_URL", "DATABASE_URL_ARN"),
     // No secret, but people's addresses; and a container has no file of its own.
     ("REPORTS_FILE", "REPORTS_FILE_ARN"),
+    ("STATUS_PASSWORD", "STATUS_PASSWORD_ARN"),
 ];
 
 /// The largest file that is read, in bytes.

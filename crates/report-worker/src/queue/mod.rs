@@ -7,6 +7,7 @@ mod checkup;
 mod dead_letters;
 mod embedded;
 mod error;
+mod glance;
 mod sqs;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use self::checkup::SqsLook;
 pub use self::dead_letters::{DeadLetterWalk, HeldLetter, Letter};
 pub use self::embedded::{Embedded, EmbeddedSettings};
 pub use self::error::QueueError;
+pub use self::glance::{Glimpse, Waiting};
 pub use self::sqs::Sqs;
 
 /// The largest message in bytes of UTF-8, attributes included: 1 MiB (Amazon SQS, "message quotas").

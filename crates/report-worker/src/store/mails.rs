@@ -49,7 +49,7 @@ impl MailState {
         Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
     }
 
-    fn parse(word: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(word: &str) -> Result<Self, StoreError> {
         Self::ALL.iter().find(|(_, it)| *it == word).map(|(state, _)| *state).ok_or_else(|| StoreError::Unreadable {
             table: "mail_recipients",
             column: "state",
