@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -166,7 +167,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 fn is_local(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
-    let named = [host, uri.authority().map(|authority| authority.as_str())];
+    let named = [host, uri.authority().map(Authority::as_str)];
     if host.is_none() || hosts.next().is_some() || !named.into_iter().flatten().all(is_loopback_name) {
         return Err(Refusal::Name);
     }

@@ -217,7 +217,7 @@ fn line(looked: &Looked) -> [Station; 5] {
     let books = looked.books.as_ref().ok();
     let queue = looked.queue.as_ref().ok().map(|(waiting, _)| *waiting);
     let glance = books.map(|books| &books.glance);
-    let clock = |at: Timestamp| moment(at, &looked.zone, looked.now).text;
+    let clock = |at: Timestamp| on_or_at(at, &looked.zone, looked.now);
     let station = |name, count: Option<u64>, busy, meaning: &str, more: String| Station {
         name,
         count: count.map(capped),
@@ -231,7 +231,7 @@ fn line(looked: &Looked) -> [Station; 5] {
     let oldest = queue.and_then(|queue| queue.oldest_at);
     let waits = match (queue, glance) {
         (Some(queue), Some(glance)) if queue.messages + glance.due > 0 => {
-            let since = oldest.map_or(String::new(), |at| format!(", the oldest since {}", clock(at)));
+            let since = oldest.map_or(String::new(), |at| format!(", the oldest sent {}", clock(at)));
             format!("{} in the queue{since}; {} to read.", capped(queue.messages), records(glance))
         }
         _ => "Nothing waits.".to_owned(),
@@ -254,7 +254,10 @@ fn line(looked: &Looked) -> [Station; 5] {
                 glance.map(|glance| glance.changes),
                 "busy",
                 "finance changes found today",
-                format!("{read} read from HubSpot since {}.", clock(looked.progress.heartbeat.started_at)),
+                format!(
+                    "{read} read from HubSpot since {}.",
+                    moment(looked.progress.heartbeat.started_at, &looked.zone, looked.now).text
+                ),
             )
         },
         station("Reported", glance.map(|glance| glance.reports), "busy", "report mails today", told),
@@ -298,8 +301,11 @@ fn facts(looked: &Looked) -> Vec<(&'static str, String)> {
                 format!("Open since {at}; {}", if books.status.opening_done { done } else { going_on })
             }
         };
+        // The demo's worker writes down nothing of it.
+        if books.status.last_work.is_some() {
+            facts.push(("HubSpot", sentence_of(&status::hubspot(&books.status, now))));
+        }
         facts.extend([
-            ("HubSpot", sentence_of(&status::hubspot(&books.status, now))),
             ("Books", opened),
             ("Completeness", sentence_of(&status::compared(books.status.reconciled.as_ref(), now))),
             ("Mails", sentence_of(&status::mails(&books.status.figures))),
@@ -362,6 +368,12 @@ fn moment(at: Timestamp, zone: &TimeZone, now: Timestamp) -> Moment {
         text: text.to_string(),
         whole: at.strftime("%A, %-d %B %Y, %H:%M:%S %Z").to_string(),
     }
+}
+
+/// `at 14:05`, or `on 22 Nov 2026, 14:05`.
+fn on_or_at(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
+    let text = moment(at, zone, now).text;
+    if text.len() == "14:05".len() { format!("at {text}") } else { format!("on {text}") }
 }
 
 fn zone_name(zone: &TimeZone) -> String {
