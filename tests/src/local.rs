@@ -125,6 +125,7 @@ impl Local {
             ("OWNER_EMAIL", "owner@example.com"),
             ("QUIET_PERIOD", "0s"),
             ("POLL_INTERVAL", "200ms"),
+            ("STATUS_LISTEN", "127.0.0.1:0"),
         ]);
         command
     }
@@ -147,6 +148,16 @@ impl Local {
     /// The URL that the webhooks go to.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL of the status page.
+    ///
+    /// # Panics
+    /// If the log does not tell it.
+    pub fn status_page(&self) -> String {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("the status page is open")).expect("it is logged");
+        line.split_whitespace().find_map(|word| word.strip_prefix("url=")).expect("with its URL").to_owned()
     }
 
     /// A client, for what HubSpot would never send.

@@ -5,5 +5,7 @@ mod browser;
 #[path = "../chain/demo.rs"]
 mod demo;
 mod deployment;
+mod devtools;
 mod mails;
 mod stack;
+mod status_page;

@@ -201,7 +201,7 @@ mod tests {
         );
         assert_eq!(shown.text.unwrap().trim_end(), "plain \u{20ac}");
         let files: Vec<_> = shown.files.iter().map(|file| (file.name.as_str(), file.size.as_str())).collect();
-        assert_eq!(files, [("part-7", "6 bytes"), ("Müller\".csv", "3 bytes")]);
+        assert_eq!(files, [("part-6", "6 bytes"), ("Müller\".csv", "3 bytes")]);
         let (name, kind, content) = attachment(bytes.as_bytes(), shown.files[1].number).unwrap();
         assert_eq!((name.as_str(), kind.as_str(), content.as_slice()), ("Müller\".csv", "text/csv", &b"a,b"[..]));
         assert!(attachment(bytes.as_bytes(), 99).is_none() && attachment(bytes.as_bytes(), 0).is_none());

@@ -3,6 +3,8 @@
 
 const EVERY_MS = 4000;
 const PATIENCE_MS = 12000;
+// Without the name and password that somebody may have written into the address: fetch refuses those.
+const here = location.origin + location.pathname + location.search;
 const silence = document.getElementById("silence");
 let answeredAt = new Date();
 let timer;
@@ -27,7 +29,7 @@ const renew = (fresh) => {
 
 const ask = async () => {
   try {
-    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch(here, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok) throw new Error(answer.statusText);
     renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
     answeredAt = new Date();
