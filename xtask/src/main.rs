@@ -31,8 +31,8 @@ Usage: cargo xtask <TASK>
 
   test [FILTER…]             bring up an SQS API, a MariaDB server and a Python environment, run every test (or those
                              whose name contains a FILTER), take it all down
-  test --system [FILTER…]    the heavier tests, as root: the demo's mails in a real browser, and the stack of template.yaml
-                             deployed by the real SAM on an AWS of this machine, its tasks in a Docker engine of its own
+  test --system [FILTER…]    the heavier tests, as root: the demo's mails in a real browser, and `deploy` with the real SAM
+                             onto an AWS of this machine, its tasks in a Docker engine of its own
   soak [--rounds N] [--seed S]
                              long searches, by hand: N rounds beginning with seed S
   bench door [--quick] [--json]

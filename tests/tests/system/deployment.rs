@@ -174,7 +174,7 @@ async fn a_deployment_from_its_first_day_to_its_last() {
     books.all_told(&queues).await;
 
     check(&books, &simulator, &smtp, &before).await;
-    operate(&stack, &door).await;
+    operate(&stack, &smtp, &door).await;
 
     queues.send_dead("what somebody still wants to look at", None).await;
     stack.delete().await;
@@ -198,12 +198,18 @@ async fn first_deployment(
         format!("HubSpotApiUrl={}", simulator.api_url()),
         "PollInterval=1s".to_owned(),
         "QuietPeriod=1s".to_owned(),
-        "Firewall=off".to_owned(),
         format!("DatabaseSecretArn={database_secret}"),
+        "Firewall=off".to_owned(),
     ];
     let options: Vec<&str> = parameters.iter().flat_map(|parameter| ["--set", parameter]).collect();
+    // Somebody's first try that failed and was taken back.
+    let failing =
+        r#"{"Resources": {"Stream": {"Type": "AWS::Logs::LogStream", "Properties": {"LogGroupName": "nowhere"}}}}"#;
+    let create = "target/tools-python/bin/aws cloudformation create-stack --stack-name closing-bell --template-body";
+    typed(&format!("{create} '{failing}'"), "").await;
     let deployed = stack.deploy(&options).await;
     assert_eq!((deployed.code, &*deployed.stdout), (Some(1), ""));
+    assert!(deployed.stderr.contains("Clear away"), "{}", deployed.stderr);
     assert!(deployed.stderr.contains(stack.output("WebhookUrl")), "HubSpot's app needs it before there are secrets");
     assert_eq!(stack.workers().await, BTreeMap::new(), "there is no image yet");
     let door = stack.door();
@@ -274,8 +280,18 @@ async fn check(books: &Books, simulator: &Simulator, smtp: &SmtpServer, before: 
     assert!(distinct.iter().all(|mail| mail.to == ["finance@example.com"] && mail.from == "bell@example.com"));
 }
 
-/// The operator's commands, each as a task of its own.
-async fn operate(stack: &Stack, door: &str) {
+/// The operator's commands, each as a task of its own: as infra/RUNBOOK.md has one type them, and with their exit codes.
+async fn operate(stack: &Stack, smtp: &SmtpServer, door: &str) {
+    let (_, lines) = include_str!("../../../infra/RUNBOOK.md").split_once("```sh\n").unwrap();
+    let (lines, _) = lines.split_once("```").unwrap();
+    let told = typed(&format!("{lines}bell status"), "").await;
+    assert!(told.contains("everything that was accepted is taken in"), "{told}");
+    let told =
+        typed(&format!("{lines}sam logs --cw-log-group \"$DoorLogs\" --filter '{{ $.status = 401 }}'"), "").await;
+    assert!(told.contains("signature_mismatch"), "{told}");
+    let mails = smtp.taken().len();
+    typed(&format!("{lines}bell preview closed-deals --send-to owner@example.com"), "").await;
+    assert_eq!(smtp.taken().len(), mails + 1);
     let status = stack.run(&["status", "--json"]).await;
     let told = json(&status);
     assert_eq!((status.code, &told["queue"]["waiting"], &told["queue"]["dead_letters"]), (0, &0.into(), &0.into()));

@@ -70,8 +70,8 @@ impl Stack {
         }
         let output = xtask.wait_with_output().await.unwrap();
         let (code, stdout) = (output.status.code(), String::from_utf8(output.stdout).unwrap());
-        let listed = sam(&["list", "stack-outputs", "--stack-name", "closing-bell", "--output", "json"]).await;
-        let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+        let mut listed = sam(&["list", "stack-outputs", "--stack-name", "closing-bell", "--output", "json"]);
+        let listed: Vec<Value> = serde_json::from_str(&told(&mut listed).await).unwrap();
         let text = |output: &Value, name: &str| output[name].as_str().unwrap().to_owned();
         self.outputs = listed.iter().map(|it| (text(it, "OutputKey"), text(it, "OutputValue"))).collect();
         Deployed { code, stdout, stderr }
@@ -79,7 +79,7 @@ impl Stack {
 
     /// `sam delete`.
     pub(crate) async fn delete(&self) {
-        sam(&["delete", "--stack-name", "closing-bell", "--no-prompts"]).await;
+        told(&mut sam(&["delete", "--stack-name", "closing-bell", "--no-prompts"])).await;
     }
 
     pub(crate) fn output(&self, name: &str) -> &str {
@@ -165,19 +165,24 @@ fn endpoint() -> String {
 }
 
 /// The real SAM, at the root of the checkout.
-async fn sam(arguments: &[&str]) -> String {
+fn sam(arguments: &[&str]) -> Command {
     let mut sam = Command::new(std::env::var_os("CLOSING_BELL_TEST_SAM").expect("run `cargo xtask test --system`"));
-    sam.args(arguments).current_dir(root()).env("SAM_CLI_TELEMETRY", "0");
-    told(sam.env("AWS_DEFAULT_REGION", std::env::var_os("AWS_REGION").unwrap())).await
+    sam.args(arguments).current_dir(root()).env("SAM_CLI_TELEMETRY", "0").kill_on_drop(true);
+    sam.env("AWS_DEFAULT_REGION", std::env::var_os("AWS_REGION").unwrap());
+    sam
 }
 
-/// What somebody types at the root of the checkout who has AWS's own variables set, and what is pasted after it.
-pub(crate) async fn typed(line: &str, pasted: &str) {
+/// What somebody types at the root of the checkout who has AWS's own variables set, what is pasted after it, and what comes out.
+pub(crate) async fn typed(lines: &str, pasted: &str) -> String {
     let mut shell = Command::new("sh");
-    shell.args(["-c", line]).current_dir(root()).env("AWS_DEFAULT_REGION", std::env::var_os("AWS_REGION").unwrap());
-    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    shell.args(["-ec", lines]).current_dir(root()).env("AWS_DEFAULT_REGION", std::env::var_os("AWS_REGION").unwrap());
+    shell.env("SAM_CLI_TELEMETRY", "0").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut shell = shell.spawn().unwrap();
     shell.stdin.take().unwrap().write_all(pasted.as_bytes()).await.unwrap();
-    assert!(shell.wait().await.unwrap().success(), "{line}");
+    let output = shell.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{lines}: {said}");
+    said
 }
 
 fn root() -> &'static Path {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::Outputs;
 use super::aws::Aws;
 
 /// A task takes a minute to start, the doctor twenty seconds, and a database that sleeps another minute.
@@ -13,26 +14,18 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Logs arrive a little after the task has ended.
 const LOGS_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs it with the service's network and task definition, prints what it says, and fails as it does.
-pub(super) fn run(aws: &Aws<'_>, url: &str, output: impl Fn(&str) -> Result<String>) -> Result<()> {
-    let (cluster, service) = (output("ClusterName")?, output("ServiceName")?);
-    let of_service = |query: &str| {
-        let query = format!("services[0].{query}");
-        let services = ["ecs", "describe-services", "--cluster", &cluster, "--services", &service];
-        let answer = aws.ask(&[&services[..], &["--query", &query]].concat())?;
-        answer.with_context(|| format!("the service {service} has no {query}"))
-    };
-    let network = "networkConfiguration.awsvpcConfiguration";
-    let listed = |what: &str| of_service(&format!("{network}.{what}")).map(|all| all.replace(char::is_whitespace, ","));
-    let network = format!(
-        "awsvpcConfiguration={{subnets=[{}],securityGroups=[{}],assignPublicIp={}}}",
-        listed("subnets")?,
-        listed("securityGroups")?,
-        of_service(&format!("{network}.assignPublicIp"))?
-    );
+/// Runs it with the worker's network and task definition, prints what it says, and fails as it does.
+pub(super) fn run(aws: &Aws<'_>, outputs: &Outputs) -> Result<()> {
+    let (cluster, service) = (outputs.get("ClusterName")?, outputs.get("ServiceName")?);
+    let (subnets, group) = (outputs.get("WorkerSubnets")?, outputs.get("WorkerSecurityGroup")?);
+    let (definition, url) = (outputs.get("WorkerTaskArn")?, outputs.get("WebhookUrl")?);
+    let query = "services[0].networkConfiguration.awsvpcConfiguration.assignPublicIp";
+    let services = ["ecs", "describe-services", "--cluster", cluster, "--services", service, "--query", query];
+    let address = aws.ask(&services)?.with_context(|| format!("there is no service {service}"))?;
+    let network =
+        format!("awsvpcConfiguration={{subnets=[{subnets}],securityGroups=[{group}],assignPublicIp={address}}}");
     let overrides = format!(r#"{{"containerOverrides":[{{"name":"worker","command":["doctor","--url","{url}"]}}]}}"#);
-    let definition = of_service("taskDefinition")?;
-    let run = ["ecs", "run-task", "--cluster", &cluster, "--task-definition", &definition, "--launch-type", "FARGATE"];
+    let run = ["ecs", "run-task", "--cluster", cluster, "--task-definition", definition, "--launch-type", "FARGATE"];
     let how = ["--network-configuration", &network, "--overrides", &overrides, "--query", "tasks[0].taskArn"];
     let task = aws.ask(&[&run[..], &how].concat())?.context("AWS starts no task for the doctor")?;
 
@@ -41,7 +34,7 @@ pub(super) fn run(aws: &Aws<'_>, url: &str, output: impl Fn(&str) -> Result<Stri
             "ecs",
             "describe-tasks",
             "--cluster",
-            &cluster,
+            cluster,
             "--tasks",
             &task,
             "--query",
@@ -54,7 +47,7 @@ pub(super) fn run(aws: &Aws<'_>, url: &str, output: impl Fn(&str) -> Result<Stri
         sleep(LOOK_AGAIN);
     }
     let id = task.rsplit('/').next().unwrap_or_default();
-    match said(aws, &output("WorkerLogs")?, &format!("worker/worker/{id}"))? {
+    match said(aws, outputs.get("WorkerLogs")?, &format!("worker/worker/{id}"))? {
         Some(said) => eprintln!("{said}"),
         None => eprintln!("    it has written nothing"),
     }

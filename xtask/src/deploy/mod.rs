@@ -5,6 +5,7 @@
 mod aws;
 mod doctor;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io;
 use std::process::Command;
@@ -22,6 +23,9 @@ use crate::steps::{Steps, succeed};
 /// What the stack is called unless it is said.
 pub(crate) const USUAL_STACK: &str = "closing-bell";
 
+/// The longest name of a queue takes 50 letters more, since it ends in the stack's id, and SQS takes 80 (SQS, "Quotas").
+const LONGEST_NAME: usize = 30;
+
 /// What the template needs to be told once.
 const REQUIRED: [&str; 3] = ["OwnerEmail", "MailFrom", "MailTo"];
 
@@ -32,7 +36,11 @@ const ARCHITECTURE: &str = "Architecture";
 const TO_PASTE: [(&str, &str); 3] = [
     ("ClientSecretsArn", "the HubSpot app's client secret, from its Auth tab"),
     ("AccessTokenArn", "the HubSpot app's static access token, from its Auth tab"),
-    ("SmtpUrlArn", "the mail server: smtps://user:password@host:465 or smtp://user:password@host:587"),
+    (
+        "SmtpUrlArn",
+        "the mail server: smtps://user:password@host:465 or smtp://user:password@host:587, / ? # @ and % of the password as \
+         %2F %3F %23 %40 and %25",
+    ),
 ];
 
 /// So long may a change take that is under way already: a database is made in a quarter of an hour, and a worker that does not
@@ -51,6 +59,16 @@ enum Stage {
     Busy,
     /// Bring it up to date.
     There,
+}
+
+/// What the stack says of itself.
+struct Outputs(BTreeMap<String, String>);
+
+impl Outputs {
+    fn get(&self, name: &str) -> Result<&str> {
+        let value = self.0.get(name).map(String::as_str);
+        value.with_context(|| format!("the stack has no output {name}: is it one of template.yaml?"))
+    }
 }
 
 /// What is deployed.
@@ -74,6 +92,7 @@ impl Deployment {
     fn run(&self, steps: &mut Steps) -> Result<()> {
         let tools =
             steps.step("tools", "Look for Docker, and make the Python environment in target/tools-python", || {
+                self.has_a_name_that_fits()?;
                 self.is_for_this_machine()?;
                 if self.image.is_none() {
                     package::engine_answers()?;
@@ -101,15 +120,22 @@ impl Deployment {
         if stage != Stage::There {
             steps.step("stack", "Make the stack, without a worker yet", || self.deploy(&tools, None))?;
         }
-        steps.step("secrets", "Look whether the secrets are there", || self.secrets(&aws))?;
+        let outputs = steps.step("secrets", "Look whether the secrets are there", || {
+            let outputs = self.outputs(&aws)?;
+            secrets(&aws, &outputs)?;
+            Ok(outputs)
+        })?;
         let image = match &self.image {
             Some(image) => image.clone(),
-            None => steps.step("image", "Build the worker's image, and push it", || self.push(&aws))?,
+            None => steps.step("image", "Build the worker's image, and push it", || {
+                push(&aws, outputs.get("WorkerRepositoryUri")?)
+            })?,
         };
         steps.step("worker", "Bring the stack up to date, with its worker", || self.deploy(&tools, Some(&image)))?;
-        let url = self.output(&aws, "WebhookUrl")?;
-        steps.step("doctor", "Have closing-bell doctor look at it, from inside", || {
-            doctor::run(&aws, &url, |name| self.output(&aws, name))
+        let url = steps.step("doctor", "Have closing-bell doctor look at it, from inside", || {
+            let outputs = self.outputs(&aws)?;
+            doctor::run(&aws, &outputs)?;
+            Ok(outputs.get("WebhookUrl")?.to_owned())
         })?;
         eprintln!("==> The target URL for HubSpot (infra/hubspot-app/README.md says how to give it):");
         println!("{url}");
@@ -152,6 +178,16 @@ impl Deployment {
         Ok(())
     }
 
+    /// Says so before the queues cannot be made.
+    fn has_a_name_that_fits(&self) -> Result<()> {
+        ensure!(
+            self.stack.len() <= LONGEST_NAME,
+            "`{}` is too long: a stack's name has at most {LONGEST_NAME} letters",
+            self.stack
+        );
+        Ok(())
+    }
+
     /// Says so before ten minutes of building.
     fn is_told_enough(&self) -> Result<()> {
         let is_given = |name: &&str| self.parameters.iter().any(|(given, _)| given == name);
@@ -172,58 +208,59 @@ impl Deployment {
         succeed(told_on_stderr(&mut sam))
     }
 
-    fn output(&self, aws: &Aws<'_>, name: &str) -> Result<String> {
-        let query = format!("Stacks[0].Outputs[?OutputKey=='{name}'].OutputValue");
-        let value = aws.ask(&["cloudformation", "describe-stacks", "--stack-name", &self.stack, "--query", &query])?;
-        value.with_context(|| format!("the stack {} has no output {name}: is it one of template.yaml?", self.stack))
+    fn outputs(&self, aws: &Aws<'_>) -> Result<Outputs> {
+        let query = ["--query", "Stacks[0].Outputs[].[OutputKey,OutputValue]"];
+        let look = ["cloudformation", "describe-stacks", "--stack-name", &self.stack];
+        let listed = aws.ask(&[&look[..], &query].concat())?.unwrap_or_default();
+        let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
+        Ok(Outputs(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
     }
+}
 
-    /// A worker without its secrets would end at once, and SAM would take the deployment back.
-    fn secrets(&self, aws: &Aws<'_>) -> Result<()> {
-        let mut missing = String::new();
-        for (output, what) in TO_PASTE {
-            let arn = self.output(aws, output)?;
-            // Also what somebody has pasted blank is not there. The values are not looked at.
-            let look = ["secretsmanager", "get-secret-value", "--secret-id", &arn, "--query", "SecretString"];
-            if aws.find(&look, "ResourceNotFoundException")?.is_none() {
-                missing.push_str(&format!(
-                    "\n\n  # {what}\n  {} secretsmanager put-secret-value --secret-id {arn} --secret-string file:///dev/stdin",
-                    "target/tools-python/bin/aws"
-                ));
-            }
+/// A worker without its secrets would end at once, and SAM would take the deployment back.
+fn secrets(aws: &Aws<'_>, outputs: &Outputs) -> Result<()> {
+    let mut missing = String::new();
+    for (output, what) in TO_PASTE {
+        let arn = outputs.get(output)?;
+        // Also what somebody has pasted blank is not there. The values are not looked at.
+        let look = ["secretsmanager", "get-secret-value", "--secret-id", arn, "--query", "SecretString"];
+        if aws.find(&look, "ResourceNotFoundException")?.is_none() {
+            missing.push_str(&format!(
+                "\n\n  # {what}\n  {} secretsmanager put-secret-value --secret-id {arn} --secret-string file:///dev/stdin",
+                "target/tools-python/bin/aws"
+            ));
         }
-        if !missing.is_empty() {
-            let url = self.output(aws, "WebhookUrl")?;
-            bail!(
-                "secrets are missing. HubSpot's app, made for the target URL\n\n  {url}\n\nby infra/hubspot-app/README.md, has \
-                 the first two in its Auth tab. Run what follows, paste each value and end it with Enter and Ctrl-D, then deploy \
-                 again:{missing}\n"
-            );
-        }
-        eprintln!("    all {} are there", TO_PASTE.len());
-        Ok(())
     }
+    if !missing.is_empty() {
+        let url = outputs.get("WebhookUrl")?;
+        bail!(
+            "secrets are missing. HubSpot's app, made for the target URL\n\n  {url}\n\nby infra/hubspot-app/README.md, has \
+             the first two in its Auth tab. Run what follows, paste each value and end it with Enter and Ctrl-D, then deploy \
+             again:{missing}\n"
+        );
+    }
+    eprintln!("    all {} are there", TO_PASTE.len());
+    Ok(())
+}
 
-    /// Pushes the image under a tag that says what is in it; what was pushed before is not pushed again.
-    fn push(&self, aws: &Aws<'_>) -> Result<String> {
-        let repository = self.output(aws, "WorkerRepositoryUri")?;
-        let (registry, path) = repository.split_once('/').context("the repository's URI names no registry")?;
-        let id = package::worker_image()?;
-        // Docker's name for the image's content.
-        let tag = id.trim_start_matches("sha256:").get(..16).context("Docker gives the image no id")?;
-        let name = format!("{repository}:{tag}");
-        let wanted = format!("imageTag={tag}");
-        let look = ["ecr", "describe-images", "--repository-name", path, "--image-ids", &wanted];
-        let query = ["--query", "imageDetails[0].imageDigest"];
-        if aws.find(&[&look[..], &query].concat(), "ImageNotFoundException")?.is_some() {
-            eprintln!("    {name} is in the registry already");
-            return Ok(name);
-        }
-        aws.log_docker_in(registry)?;
-        succeed(Command::new("docker").args(["tag", &id, &name]))?;
-        succeed(told_on_stderr(Command::new("docker").args(["push", "--quiet", &name])))?;
-        Ok(name)
+/// Pushes the image under a tag that says what is in it; what was pushed before is not pushed again.
+fn push(aws: &Aws<'_>, repository: &str) -> Result<String> {
+    let (registry, path) = repository.split_once('/').context("the repository's URI names no registry")?;
+    let id = package::worker_image()?;
+    // Docker's name for the image's content.
+    let tag = id.trim_start_matches("sha256:").get(..16).context("Docker gives the image no id")?;
+    let name = format!("{repository}:{tag}");
+    let wanted = format!("imageTag={tag}");
+    let look = ["ecr", "describe-images", "--repository-name", path, "--image-ids", &wanted];
+    let query = ["--query", "imageDetails[0].imageDigest"];
+    if aws.find(&[&look[..], &query].concat(), "ImageNotFoundException")?.is_some() {
+        eprintln!("    {name} is in the registry already");
+        return Ok(name);
     }
+    aws.log_docker_in(registry)?;
+    succeed(Command::new("docker").args(["tag", &id, &name]))?;
+    succeed(told_on_stderr(Command::new("docker").args(["push", "--quiet", &name])))?;
+    Ok(name)
 }
 
 /// This machine's processor, as the template calls it.
@@ -268,6 +305,12 @@ mod tests {
         assert!(with(&REQUIRED).is_told_enough().is_ok());
         let error = with(&["MailFrom", "TimeZone"]).is_told_enough().unwrap_err().to_string();
         assert_eq!(error, "the first time the stack has to be told more: add --set OwnerEmail=… --set MailTo=…");
+    }
+
+    #[test]
+    fn a_stack_has_a_name_that_its_queues_can_bear() {
+        let with_letters = |letters| Deployment { stack: "x".repeat(letters), ..with(&[]) }.has_a_name_that_fits();
+        assert!(with_letters(30).is_ok() && with_letters(31).is_err());
     }
 
     #[test]
