@@ -116,8 +116,7 @@ impl Tab {
 
     /// A screen of this width, and what the operating system tells pages of its colours.
     pub(crate) async fn screen(&mut self, width: u32, scheme: Scheme) {
-        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.window(width, 900).await;
         let scheme = match scheme {
             Scheme::Dark => "dark",
             Scheme::Light => "light",
@@ -126,14 +125,22 @@ impl Tab {
         self.call("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// Takes a picture of the whole page.
+    /// Takes a picture of the whole page, in a window in which all of it is: what is outside it is not drawn in frames.
     pub(crate) async fn photograph(&mut self, target: &Path) {
         let size = self.call("Page.getLayoutMetrics", json!({})).await["cssContentSize"].clone();
-        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
-        let picture = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
-        let picture = self.call("Page.captureScreenshot", picture).await;
+        let side = |side: &str| u32::try_from(size[side].as_u64().unwrap()).unwrap();
+        self.window(side("width"), side("height")).await;
+        self.value("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))")
+            .await;
+        let picture = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
         let bytes = BASE64.decode(picture["data"].as_str().unwrap().as_bytes()).unwrap();
         std::fs::write(target, bytes).unwrap();
+        self.window(side("width"), 900).await;
+    }
+
+    async fn window(&mut self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
     /// What the only frame of the page answers. A sandboxed one has a process of its own.

@@ -86,12 +86,13 @@ pub(super) fn overview(looked: &Looked) -> String {
     let mut letters = Vec::new();
     if let Ok((_, dead)) = &looked.queue {
         letters.extend(dead.iter().map(|letter| {
-            let received = letter.received.map_or(String::new(), |times| format!(", handed out {times} times"));
-            Letter {
-                cause: letter.cause.clone(),
-                at: when(letter.at),
-                more: format!("{}{received}", count(letter.size_bytes, "byte")),
-            }
+            let size = count(letter.size_bytes, "byte");
+            let received = match letter.received {
+                None => String::new(),
+                Some(1) => ", handed out once".to_owned(),
+                Some(times) => format!(", handed out {times} times"),
+            };
+            Letter { cause: letter.cause.clone(), at: when(letter.at), more: format!("{size}{received}") }
         }));
     }
     let content = render(

@@ -6,7 +6,6 @@ const PATIENCE_MS = 12000;
 // Without the name and password that somebody may have written into the address: fetch refuses those.
 const here = location.origin + location.pathname + location.search;
 const silence = document.getElementById("silence");
-let answeredAt = new Date();
 let timer;
 
 const isChosenIn = (region) => {
@@ -32,10 +31,8 @@ const ask = async () => {
     const answer = await fetch(here, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok) throw new Error(answer.statusText);
     renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    answeredAt = new Date();
     silence.hidden = true;
   } catch {
-    document.getElementById("silence-since").textContent = answeredAt.toLocaleTimeString();
     silence.hidden = false;
   }
 };
