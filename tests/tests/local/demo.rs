@@ -55,12 +55,16 @@ async fn a_demo_goes_on_until_ctrl_c() {
     let invited = timeout(PATIENCE, async {
         while let Some(line) = progress.next_line().await.unwrap() {
             if line.starts_with("Still listening") {
-                return;
+                return line;
             }
         }
         panic!("it has ended without an invitation");
     });
-    invited.await.expect("the day is over");
+    let invitation = invited.await.expect("the day is over");
+    let url = invitation.rsplit(' ').next().unwrap();
+    let page = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap().get(url);
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("All is well") && page.contains("Closed deals: 3 won"), "{page}");
     signal("INT", &demo).await;
     let rest = async {
         while progress.next_line().await.unwrap().is_some() {}

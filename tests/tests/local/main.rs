@@ -11,3 +11,4 @@ mod operator;
 mod privacy;
 mod reconcile;
 mod signatures;
+mod status_page;
