@@ -204,10 +204,7 @@ fn troubles(looked: &Looked) -> Vec<String> {
             ));
         }
         if unknown > 0 {
-            troubles.push(format!(
-                "{} perhaps sent: nobody knows whether it arrived.",
-                are(unknown, "mail was", "mails were")
-            ));
+            troubles.push(format!("{} perhaps sent: no answer came.", are(unknown, "mail was", "mails were")));
         }
     }
     troubles
