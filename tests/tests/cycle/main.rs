@@ -8,6 +8,7 @@ mod always;
 mod away;
 mod backlog;
 mod backup;
+mod besides;
 mod calendar;
 mod corrections;
 mod ends;

@@ -10,6 +10,8 @@ mod away;
 mod backlog;
 #[path = "../cycle/backup.rs"]
 mod backup;
+#[path = "../cycle/besides.rs"]
+mod besides;
 #[path = "../cycle/calendar.rs"]
 mod calendar;
 #[path = "../cycle/corrections.rs"]
