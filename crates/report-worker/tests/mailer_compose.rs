@@ -11,6 +11,7 @@ fn mail() -> Mail {
         message_id: "closed-deals.2026-11-22.1@bell.example".to_owned(),
         from: "Closing Bell <bell@example.com>".to_owned(),
         to: vec!["\"Müller, Jürgen\" <jm@example.com>".to_owned(), "anna@example.com".to_owned()],
+        cc: Vec::new(),
         subject: "Closed deals: 2 won, 1 lost – 12 500,00 €".to_owned(),
         date: "2026-11-22T17:00:00Z".parse().unwrap(),
         text: "Won: Größe & Söhne, 12 500,00 EUR\nLost: none = 0\n".to_owned(),

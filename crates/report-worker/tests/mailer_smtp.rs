@@ -69,6 +69,7 @@ fn mail() -> Vec<u8> {
         message_id: ID.to_owned(),
         from: format!("Closing Bell <{FROM}>"),
         to: vec![ANNA.to_owned(), "ben@example.com".to_owned()],
+        cc: Vec::new(),
         subject: "Closed deals".to_owned(),
         date: "2026-11-22T17:00:00Z".parse().unwrap(),
         text: "One deal.\n.\nA line of one dot is no end, nor is it lost.".to_owned(),

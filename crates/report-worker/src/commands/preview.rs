@@ -9,17 +9,17 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::{WrongUsage, print};
-use crate::config::{Environment, MailConfig, database_alone};
+use crate::config::{Environment, MailConfig, database_alone, reports_alone};
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{Definition, Definitions, Document, Locale, Scene, build, html, plain_text, sample};
+use crate::report::{Definition, Document, Scene, build, html, plain_text, sample};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Which report: closed-deals or invoices
+    /// Which report: closed-deals or invoices, or one of REPORTS_FILE
     name: String,
     /// Show made-up records instead of the newest report in the books
     #[arg(long)]
@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 /// Renders the newest stored report of that name, or sample data where the books have none.
 pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let definitions = Definitions::built_in();
+    let definitions = reports_alone(environment).await?;
     let Some(definition) = definitions.named(&args.name) else {
         let names = definitions.names().join(", ");
         return Err(WrongUsage(format!("there is no report {:?}; the reports are {names}", args.name)).into());
@@ -80,7 +80,7 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
     let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
     let completeness =
         Completeness { compared_at: Some(books_open_at), left_different: 0, left_out: Vec::new(), unread: 0 };
-    let locale = Locale::default();
+    let locale = definition.locale;
     let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
     let mut items = sample(&scene);
     items.retain(|item| definition.is_about(item.record.key.kind));
@@ -94,6 +94,7 @@ fn mail(document: &Document, from: &str, to: &str, now: Timestamp) -> Mail {
         message_id: format!("preview-{}@closing-bell.invalid", now.as_millisecond()),
         from: from.to_owned(),
         to: vec![to.to_owned()],
+        cc: Vec::new(),
         subject: document.subject.clone(),
         date: now,
         text: plain_text(document),

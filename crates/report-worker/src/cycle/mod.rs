@@ -24,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+pub use self::report::Addresses;
 use crate::crm::Crm;
 use crate::mailer::Mailer;
 use crate::queue::{Message, Queue};
@@ -101,6 +102,13 @@ pub struct Settings {
     pub taking_in_turn: Duration,
     /// How long raw deliveries and the keys of events are kept; `None` means for ever.
     pub deliveries_kept_for: Option<SignedDuration>,
+}
+
+impl Settings {
+    /// From whom the mails of reports come, and to whom they go.
+    fn addresses(&self) -> Addresses<'_> {
+        Addresses { from: &self.mail_from, to: &self.mail_to, owner: &self.owner }
+    }
 }
 
 /// What a cycle did.

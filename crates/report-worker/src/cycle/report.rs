@@ -1,15 +1,18 @@
 //! Pending changes become reports, once their records are quiet.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
 use super::books::{self, Books};
 use super::reconcile;
 use super::{App, Summary, after};
 use crate::domain::changes::ChangeKind;
+use crate::domain::money::SumTooLarge;
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::mailer::{Mail, check_address, compose};
@@ -137,17 +140,20 @@ async fn build_one(
         now,
         payments_since: books::payments_since(app, books, now).await?,
     };
-    let items = items(app, definition, &group, &scene).await?;
-    let built = match build(definition, &items, &scene) {
-        Ok(built) => built,
-        Err(error) => {
-            summary.problem("report", error);
-            return Ok(());
-        }
-    };
+    let mut items = items(app, definition, &group, &scene).await?;
+    items.retain(|item| is_in(definition, item));
+    let (built, lines) =
+        match build(definition, &items, &scene).and_then(|built| Ok((built, told(definition, &items, &scene)?))) {
+            Ok(built) => built,
+            Err(error) => {
+                summary.problem("report", error);
+                return Ok(());
+            }
+        };
+    let today = now.to_zoned(books.zone.clone()).date();
     let id = report_id(definition, &group);
     let follows = follows(app, definition, &group, &built).await?;
-    let mail = match (built.is_empty, mail(app, definition, &id, follows, &built, now)) {
+    let mail = match (built.is_empty, mail(app.settings.addresses(), definition, &id, follows, &built, today, now)) {
         (true, _) => None,
         (false, Ok(mail)) => Some(mail),
         (false, Err(error)) => {
@@ -161,7 +167,7 @@ async fn build_one(
         definition_hash: definition.hash(&app.settings.definitions.calendar, scene.rules.zone),
         document: serde_json::to_string(&built.document).expect("a document is plain text"),
         changes: group.values().flatten().map(|pending| pending.seq).collect(),
-        lines: items.iter().map(|item| (item.record.key, item.now.clone())).collect(),
+        lines,
     };
     if app.store.store_report(&report, mail.as_ref(), now).await? && mail.is_some() {
         summary.reports += 1;
@@ -186,7 +192,7 @@ async fn follows(
     if built.document.sections.iter().all(|section| section.key == "corrections") {
         let keys: Vec<RecordKey> = group.keys().copied().collect();
         for report_id in app.store.told_in(&definition.name, &keys).await? {
-            let message_id = message_id(app, definition, &report_id);
+            let message_id = message_id(&app.settings.mail_from, definition, &report_id);
             if app.store.has_mail(&message_id).await? {
                 follows.push(message_id);
             }
@@ -217,11 +223,33 @@ async fn items(
                 .map(|position| Was { position, reported_at: None }),
         };
         let mut changes: Vec<_> = group.get(&key).into_iter().flatten().map(|pending| pending.change.clone()).collect();
+        if was.as_ref().is_none_or(|was| was.reported_at.is_none()) {
+            // What nobody was told, since the filter kept it out or it was undone in time, is still to be told.
+            changes.extend(app.store.settled(&definition.name, key).await?);
+        }
         changes.sort_by_key(|change| change.effective_at);
         let invoice = invoice_of(app, &record).await?;
         items.push(Item { record, was, now, changes, unsettled, invoice });
     }
     Ok(items)
+}
+
+/// True if a report is about a record: it passes the filter, or the report told it before and has to correct itself.
+fn is_in(definition: &Definition, item: &Item) -> bool {
+    let of_whom = item.invoice.as_ref().unwrap_or(&item.record);
+    item.was.as_ref().is_some_and(|was| was.reported_at.is_some()) || definition.filter.takes(of_whom, &item.now.amount)
+}
+
+/// Where the records stand that the reader knows now: those that the report speaks of, and those that were told before.
+fn told(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Result<Vec<(RecordKey, Position)>, SumTooLarge> {
+    let mut told = Vec::new();
+    for item in items {
+        let is_known = item.was.as_ref().is_some_and(|was| definition.has_told(was));
+        if is_known || !build(definition, std::slice::from_ref(item), scene)?.is_empty {
+            told.push((item.record.key, item.now.clone()));
+        }
+    }
+    Ok(told)
 }
 
 /// The invoice that a payment is for, as the books hold it.
@@ -243,37 +271,63 @@ fn report_id(definition: &Definition, group: &ByRecord) -> String {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the mail cannot be composed")]
-struct MailError(#[source] crate::mailer::ComposeError);
+pub(super) struct MailError(#[source] crate::mailer::ComposeError);
 
-/// The Message-ID of a report's mail.
-fn message_id(app: &App, definition: &Definition, report_id: &str) -> String {
-    format!("{}-{report_id}@{}", definition.name, domain_of(&app.settings.mail_from))
+/// From whom the mails of reports come, and to whom they go.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses<'a> {
+    /// The sender, as in a From header.
+    pub from: &'a str,
+    /// The recipients of the reports that name none.
+    pub to: &'a [String],
+    /// Who hears of trouble, and alone gets what is a dry run.
+    pub owner: &'a str,
 }
 
-fn mail(
-    app: &App,
+/// The Message-ID of a report's mail.
+fn message_id(from: &str, definition: &Definition, report_id: &str) -> String {
+    format!("{}-{report_id}@{}", definition.name, domain_of(from))
+}
+
+/// The mail of a built report, on a day of the reporting zone.
+pub(super) fn mail(
+    Addresses { from, to, owner }: Addresses<'_>,
     definition: &Definition,
     report_id: &str,
     follows: Vec<String>,
     built: &Built,
+    today: Date,
     now: Timestamp,
 ) -> Result<OutgoingMail, MailError> {
-    let settings = &app.settings;
+    let Definition { cc, bcc, .. } = definition;
+    let to = if definition.to.is_empty() { to } else { &definition.to };
+    let mut document = Cow::Borrowed(&built.document);
+    let (to, cc, bcc) = match definition.dry_run_until.filter(|until| today <= *until) {
+        None => (to.to_vec(), cc.clone(), &bcc[..]),
+        Some(until) => {
+            let named = |people: &[String], word| people.iter().map(move |it| format!("{}{word}", bare(it))).collect();
+            let would: Vec<Vec<String>> = vec![named(to, ""), named(cc, " (cc)"), named(bcc, " (bcc)")];
+            document.to_mut().notes.insert(0, definition.locale.dry_run(until, &would.concat()));
+            (vec![owner.to_owned()], Vec::new(), &[][..])
+        }
+    };
+    let envelope = [&to[..], &cc, bcc].concat();
     let mail = Mail {
-        message_id: message_id(app, definition, report_id),
-        from: settings.mail_from.clone(),
-        to: settings.mail_to.clone(),
-        subject: built.document.subject.clone(),
+        message_id: message_id(from, definition, report_id),
+        from: from.to_owned(),
+        to,
+        cc,
+        subject: document.subject.clone(),
         date: now,
-        text: plain_text(&built.document),
-        html: html(&built.document),
+        text: plain_text(&document),
+        html: html(&document),
         references: follows,
-        list_id: Some(format!("{}.{}", definition.name, domain_of(&settings.mail_from))),
+        list_id: Some(format!("{}.{}", definition.name, domain_of(from))),
         images: Vec::new(),
         attachments: Vec::new(),
     };
     let bytes = compose(&mail).map_err(MailError)?;
-    Ok(outgoing(mail, &settings.mail_to, bytes))
+    Ok(outgoing(mail, &envelope, bytes))
 }
 
 /// The mail to store: bare addresses for the envelope, each once.

@@ -263,6 +263,7 @@ impl Post {
             ),
             from: self.mail_from.clone(),
             to: vec![self.owner.clone()],
+            cc: Vec::new(),
             subject: format!("Closing Bell could not deliver: {}", mail.subject),
             date: now,
             html: format!("<pre>{}</pre>", escaped(&text)),

@@ -29,6 +29,8 @@ pub struct Mail {
     pub from: String,
     /// Who gets it, each an address or a name and an address.
     pub to: Vec<String>,
+    /// Who gets a copy that all can see.
+    pub cc: Vec<String>,
     /// Any text. Control characters become spaces, and more than 255 characters are cut.
     pub subject: String,
     /// The `Date` header. UTC.
@@ -74,7 +76,7 @@ pub enum ComposeError {
     /// An address in this header cannot be used.
     #[error("the mail's {header} header cannot be written")]
     Address {
-        /// `From` or `To`.
+        /// `From`, `To` or `Cc`.
         header: &'static str,
         /// Which address, and why.
         #[source]
@@ -130,6 +132,9 @@ pub fn compose(mail: &Mail) -> Result<Vec<u8>, ComposeError> {
         .raw_header(raw("X-Auto-Response-Suppress", "OOF, AutoReply"));
     for recipient in &mail.to {
         builder = builder.to(mailbox("To", recipient)?);
+    }
+    for recipient in &mail.cc {
+        builder = builder.cc(mailbox("Cc", recipient)?);
     }
     if let Some(id) = &mail.list_id {
         builder = builder.raw_header(raw("List-Id", &list_id(id)?));

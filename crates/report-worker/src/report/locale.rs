@@ -4,7 +4,7 @@ use jiff::civil::{Date, DateTime};
 use serde::{Deserialize, Serialize};
 
 use super::document::{Cell, Headline, Value};
-use super::words::{self, Words};
+use super::words::{self, Words, fill};
 use crate::domain::money::{Sum, grouped};
 
 /// A language that reports are written in.
@@ -117,6 +117,11 @@ impl Locale {
             [only] => only.clone(),
             [all @ .., last] => format!("{} {} {last}", all.join(", "), self.words().and),
         }
+    }
+
+    /// What a mail says that only the owner got, of the last day of that and of those who would have got it.
+    pub fn dry_run(self, until: Date, recipients: &[String]) -> String {
+        fill(self.words().notes.dry_run, &[&self.date(until), &self.list(recipients)])
     }
 
     /// True if so many things are spoken of as of one: in French none is as one.

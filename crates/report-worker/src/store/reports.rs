@@ -123,6 +123,24 @@ impl Store {
         Ok(reports.into_iter().map(|(_, id)| id).collect())
     }
 
+    /// The changes of a record that reports of this name were given before, oldest first, whether they told them or not.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn settled(&self, report_name: &str, key: RecordKey) -> Result<Vec<Change>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT c.`change` FROM changes c JOIN report_changes r ON r.change_seq = c.seq AND r.report_name = ? \
+             WHERE c.portal_id = ? AND c.kind = ? AND c.record_id = ? ORDER BY c.seq",
+        )
+        .bind(report_name)
+        .bind(key.portal_id)
+        .bind(key.kind.as_str())
+        .bind(key.id)
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|(change,)| json(&change, "changes", "change")).collect()
+    }
+
     /// Stores a report, what it says of which record, and its mail, all or nothing. Without a mail where there is nothing
     /// to tell: changes that undid each other are settled too. False if another worker has told one of its changes already; then nothing is stored.
     ///
@@ -202,16 +220,18 @@ impl Store {
         Ok(true)
     }
 
-    /// The newest stored document of a report, as JSON.
+    /// The newest document of a report that was mailed, as JSON.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn newest_document(&self, report_name: &str) -> Result<Option<String>, StoreError> {
-        let row: Option<(String,)> =
-            sqlx::query_as("SELECT document FROM reports WHERE name = ? ORDER BY built_at DESC, id DESC LIMIT 1")
-                .bind(report_name)
-                .fetch_optional(self.pool())
-                .await?;
+        let row: Option<(String,)> = sqlx::query_as(
+            "SELECT document FROM reports WHERE name = ? AND id IN (SELECT report_id FROM mails) \
+             ORDER BY built_at DESC, id DESC LIMIT 1",
+        )
+        .bind(report_name)
+        .fetch_optional(self.pool())
+        .await?;
         Ok(row.map(|(document,)| document))
     }
 

@@ -70,6 +70,7 @@ pub(in crate::report) const EN: Words = Words {
         reported: "reported {}",
         at_opening: "as it stood when the books were opened",
         no_net_effect: "no net effect",
+        dry_run: "Dry run until {}: only the owner got this mail. It would have gone to {}.",
     },
     amounts: Amounts {
         missing: "no amount",

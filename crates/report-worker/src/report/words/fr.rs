@@ -67,6 +67,7 @@ pub(in crate::report) const FR: Words = Words {
         reported: "rapporté le {}",
         at_opening: "état à l’ouverture des livres",
         no_net_effect: "sans effet net",
+        dry_run: "Essai à blanc jusqu’au {}\u{A0}: seule la personne responsable a reçu ce message. Il aurait été envoyé à {}.",
     },
     amounts: Amounts {
         missing: "pas de montant",

@@ -96,6 +96,7 @@ pub(super) struct Notes {
     pub(super) reported: &'static str,
     pub(super) at_opening: &'static str,
     pub(super) no_net_effect: &'static str,
+    pub(super) dry_run: &'static str,
 }
 
 /// Why an amount cannot be added up.
