@@ -11,6 +11,7 @@ mod backup;
 mod besides;
 mod calendar;
 mod corrections;
+mod definitions;
 mod ends;
 mod failing;
 mod figures;

@@ -42,6 +42,7 @@ pub(crate) struct World {
 pub(crate) struct Choice {
     pub(crate) account: Settings,
     pub(crate) mailer: Option<Mailer>,
+    pub(crate) definitions: Definitions,
     pub(crate) mail_to: Vec<String>,
     pub(crate) quiet: Duration,
     pub(crate) queue: EmbeddedSettings,
@@ -57,6 +58,7 @@ impl World {
         let mut choice = Choice {
             account: Settings { clock: clock.clone(), limits, ..Settings::default() },
             mailer: None,
+            definitions: Definitions::built_in(),
             mail_to: vec!["Finance <finance@example.com>".to_owned()],
             quiet: Duration::from_secs(300),
             queue: EmbeddedSettings::default(),
@@ -72,7 +74,7 @@ impl World {
         let settings = cycle::Settings {
             keys: keys().into(),
             mail_from: "Closing Bell <bell@example.com>".to_owned(),
-            definitions: Arc::new(Definitions::built_in()),
+            definitions: Arc::new(choice.definitions),
             mail_to: choice.mail_to,
             owner: "owner@example.com".to_owned(),
             zone: None,

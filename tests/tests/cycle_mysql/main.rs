@@ -16,6 +16,8 @@ mod besides;
 mod calendar;
 #[path = "../cycle/corrections.rs"]
 mod corrections;
+#[path = "../cycle/definitions.rs"]
+mod definitions;
 #[path = "../cycle/ends.rs"]
 mod ends;
 #[path = "../cycle/failing.rs"]
