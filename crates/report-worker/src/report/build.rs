@@ -8,7 +8,7 @@ use super::definition::Definition;
 use super::document::{Cell, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
 use super::locale::Locale;
 use super::text::one_line;
-use super::words::{Columns, Noun, Words, fill};
+use super::words::{Columns, EN, Noun, Words, fill};
 use super::{deals, invoices};
 use crate::domain::account::Account;
 use crate::domain::changes::{Change, ChangeKind, Rules};
@@ -149,7 +149,12 @@ pub(super) type ColumnOf = (fn(&Columns) -> &'static str, ColumnKind);
 
 /// The columns with their headings in the report's language.
 pub(super) fn columns(columns: &[ColumnOf], words: &Words) -> Vec<Column> {
-    columns.iter().map(|(title, kind)| Column { title: title(&words.columns).to_owned(), kind: *kind }).collect()
+    let column = |&(title, kind): &ColumnOf| Column {
+        key: title(&EN.columns).to_lowercase().replace(' ', "_"),
+        title: title(&words.columns).to_owned(),
+        kind,
+    };
+    columns.iter().map(column).collect()
 }
 
 impl Table {

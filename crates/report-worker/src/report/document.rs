@@ -88,6 +88,8 @@ pub struct Total {
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
+    /// What it is called in every language: columns of CSV files.
+    pub key: String,
     /// Its heading.
     pub title: String,
     /// What stands in it.

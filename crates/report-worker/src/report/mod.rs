@@ -13,6 +13,7 @@ mod period_figures;
 mod render;
 mod sample;
 mod section;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -27,3 +28,4 @@ pub use period_figures::{CorrectedRecord, PeriodFigures, Sums, Tally};
 pub use render::{html, plain_text};
 pub use sample::sample;
 pub use section::SectionKind;
+pub use sheet::{WorkbookError, csv, xlsx};

@@ -26,7 +26,8 @@ pub(super) fn one_line(text: &str) -> String {
     line.trim_end().to_owned()
 }
 
-fn is_unseen(character: char) -> bool {
+/// True for characters that show nothing, or turn the direction of what follows them.
+pub(super) fn is_unseen(character: char) -> bool {
     matches!(character,
         '\u{200B}' | '\u{200C}' | '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
         | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}' | '\u{00AD}' | '\u{180E}')

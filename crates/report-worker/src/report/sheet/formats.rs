@@ -1,0 +1,101 @@
+//! How values look in a workbook, in the manner of the report's language.
+
+use std::collections::BTreeMap;
+
+use rust_xlsxwriter::{Color, Format, FormatAlign, FormatBorder, FormatUnderline};
+
+use super::super::locale::{Dates, Language, Locale};
+use crate::domain::money::Sum;
+
+/// The formats of a workbook's cells.
+pub(super) struct Formats {
+    locale: Locale,
+    pub(super) title: Format,
+    pub(super) subtitle: Format,
+    pub(super) header: Format,
+    pub(super) header_of_figures: Format,
+    pub(super) text: Format,
+    pub(super) wrapped: Format,
+    pub(super) link: Format,
+    pub(super) date: Format,
+    pub(super) moment: Format,
+    pub(super) count: Format,
+    /// A number that had to become text.
+    pub(super) long: Format,
+    pub(super) remark: Format,
+    pub(super) total: Format,
+    money: BTreeMap<&'static str, [Format; 2]>,
+}
+
+impl Formats {
+    pub(super) fn of(locale: Locale) -> Self {
+        let top = || Format::new().set_align(FormatAlign::Top);
+        let header = top().set_bold().set_background_color(Color::RGB(0xE7_ECF3)).set_border_bottom(FormatBorder::Thin);
+        let date = date_format(locale);
+        Self {
+            locale,
+            title: Format::new().set_bold().set_font_size(16),
+            subtitle: Format::new().set_font_color(Color::RGB(0x5A_6472)),
+            header_of_figures: header.clone().set_align(FormatAlign::Right),
+            header,
+            text: top(),
+            wrapped: top().set_text_wrap(),
+            link: top().set_font_color(Color::RGB(0x0B_5394)).set_underline(FormatUnderline::Single),
+            date: top().set_num_format(date).set_align(FormatAlign::Left),
+            moment: top().set_num_format(format!("{date} hh:mm")).set_align(FormatAlign::Left),
+            count: top().set_num_format("#,##0"),
+            long: top().set_align(FormatAlign::Right),
+            remark: top().set_italic().set_font_color(Color::RGB(0x5A_6472)),
+            total: top().set_bold().set_border_top(FormatBorder::Thin),
+            money: BTreeMap::new(),
+        }
+    }
+
+    /// The format of amounts in the currency of this sum.
+    pub(super) fn money(&mut self, sum: Sum) -> &Format {
+        &self.money_and_total(sum)[0]
+    }
+
+    /// The format of totals in the currency of this sum.
+    pub(super) fn total_of(&mut self, sum: Sum) -> &Format {
+        &self.money_and_total(sum)[1]
+    }
+
+    fn money_and_total(&mut self, sum: Sum) -> &[Format; 2] {
+        let (language, total) = (self.locale.language, &self.total);
+        self.money.entry(sum.currency()).or_insert_with(|| {
+            let format = money_format(language, sum);
+            [Format::new().set_align(FormatAlign::Top).set_num_format(&format), total.clone().set_num_format(&format)]
+        })
+    }
+}
+
+/// The separators are those of the reader's machine; order, symbol and decimals are the report's.
+fn money_format(language: Language, sum: Sum) -> String {
+    let decimals = if sum.decimals() > 0 { format!(".{}", "0".repeat(sum.decimals())) } else { String::new() };
+    let digits = format!("#,##0{decimals}");
+    // The symbol with the number of a language that writes it so, as Excel itself names it.
+    let unit = match (sum.symbol(), language) {
+        (Some("€"), Language::En) => "€-2",
+        (Some("€"), Language::De) => "€-407",
+        (Some("€"), Language::Fr) => "€-40C",
+        (Some("$"), _) => "$-409",
+        (Some("£"), _) => "£-809",
+        (symbol, _) => symbol.unwrap_or_else(|| sum.currency()),
+    };
+    let space = if sum.symbol().is_none() { " " } else { "" };
+    let positive = match language {
+        Language::En => format!("[${unit}]{space}{digits}"),
+        Language::De | Language::Fr => format!("{digits} [${unit}]"),
+    };
+    format!("{positive};-{positive}")
+}
+
+fn date_format(locale: Locale) -> &'static str {
+    match (locale.dates, locale.language) {
+        (Dates::Iso, _) => "yyyy\\-mm\\-dd",
+        (Dates::Local, Language::En) => "[$-409]d\\ mmm\\ yyyy",
+        (Dates::Local, Language::De) => "dd\\.mm\\.yyyy",
+        (Dates::Local, Language::Fr) => "dd\\/mm\\/yyyy",
+    }
+}
