@@ -285,6 +285,14 @@ impl Totals {
         self.add_minor(money.currency, -i128::from(money.minor))
     }
 
+    /// Adds the sums of others, each to its currency's.
+    ///
+    /// # Errors
+    /// As [`Totals::add`].
+    pub fn add_all(&mut self, others: &Self) -> Result<(), SumTooLarge> {
+        others.0.iter().try_for_each(|(&currency, &minor)| self.add_minor(currency, minor))
+    }
+
     fn add_minor(&mut self, currency: Currency, minor: i128) -> Result<(), SumTooLarge> {
         let sum = self.0.entry(currency).or_default();
         *sum = sum.checked_add(minor).ok_or(SumTooLarge(currency.code()))?;

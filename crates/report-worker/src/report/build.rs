@@ -177,8 +177,9 @@ impl Table {
             }
         }
         let (count, sums, words) = (rows.len(), totals.all_sums(), scene.words());
-        let label = if scene.locale.is_one(count) { noun.one } else { noun.many };
-        let news = format!("{count} {} {}", noun.short, scene.locale.sums(&sums));
+        let one = scene.locale.is_one(count);
+        let (label, short) = if one { (noun.one, noun.short_one) } else { (noun.many, noun.short_many) };
+        let news = format!("{count} {short} {}", scene.locale.sums(&sums));
         Ok(Some(Self {
             news: news.trim_end().to_owned(),
             headline: Headline { label: label.to_owned(), count, sums: sums.clone(), instead: None, before: None },

@@ -1,5 +1,6 @@
 //! The language of a report, and how its numbers and dates are written.
 
+use bigdecimal::BigDecimal;
 use jiff::civil::{Date, DateTime};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,12 @@ impl Locale {
         };
         let sign = if count < 0 { "−" } else { "" };
         format!("{sign}{}", grouped(&count.unsigned_abs().to_string(), thousands))
+    }
+
+    /// A decimal number with all of its digits: a rate.
+    pub(super) fn decimal(self, number: &BigDecimal) -> String {
+        let plain = number.normalized().to_plain_string();
+        if self.language == Language::En { plain } else { plain.replace('.', ",") }
     }
 
     /// A day.

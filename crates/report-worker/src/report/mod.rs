@@ -9,6 +9,7 @@ mod document;
 mod filter;
 mod invoices;
 mod locale;
+pub mod period;
 mod period_figures;
 mod render;
 mod sample;

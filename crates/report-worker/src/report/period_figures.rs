@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::changes::ChangeKind;
 use crate::domain::entries::{Correction, Entry, Figure};
 use crate::domain::ledger::{Balance, Face, Line};
-use crate::domain::money::{SumTooLarge, Totals};
+use crate::domain::money::{Amount, SumTooLarge, Totals};
 use crate::domain::period::{Calendar, Period};
 use crate::domain::record::RecordKey;
 
@@ -67,14 +67,34 @@ impl Sums {
     /// Fails where the sum would not fit 128 bits.
     pub fn add(&mut self, entry: &Entry) -> Result<(), SumTooLarge> {
         let tally = if entry.billable { &mut self.billable } else { &mut self.non_billable };
-        tally.count += 1;
-        match &entry.amount.money {
-            Ok(money) => tally.totals.add(*money),
+        tally.add(&entry.amount)
+    }
+}
+
+impl Tally {
+    /// Adds an amount.
+    ///
+    /// # Errors
+    /// Fails where the sum would not fit 128 bits.
+    pub fn add(&mut self, amount: &Amount) -> Result<(), SumTooLarge> {
+        self.count += 1;
+        match &amount.money {
+            Ok(money) => self.totals.add(*money),
             Err(_) => {
-                tally.left_out += 1;
+                self.left_out += 1;
                 Ok(())
             }
         }
+    }
+
+    /// Adds all of another.
+    ///
+    /// # Errors
+    /// Fails where a sum would not fit 128 bits.
+    pub fn add_all(&mut self, other: &Self) -> Result<(), SumTooLarge> {
+        self.count += other.count;
+        self.left_out += other.left_out;
+        self.totals.add_all(&other.totals)
     }
 }
 

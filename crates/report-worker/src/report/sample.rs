@@ -95,7 +95,7 @@ pub fn sample(scene: &Scene<'_>) -> Vec<Item> {
         .collect()
 }
 
-fn record(portal_id: i64, kind: Kind, id: i64, history: &[(&str, Timestamp, &str)]) -> Record {
+pub(super) fn record(portal_id: i64, kind: Kind, id: i64, history: &[(&str, Timestamp, &str)]) -> Record {
     let mut properties = BTreeMap::new();
     let mut entries: BTreeMap<String, Vec<HistoryEntry>> = BTreeMap::new();
     for &(property, at, value) in history {

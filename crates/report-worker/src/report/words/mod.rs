@@ -3,18 +3,22 @@
 mod de;
 mod en;
 mod fr;
+mod period;
 
 pub(super) use de::DE;
 pub(super) use en::EN;
 pub(super) use fr::FR;
+pub(super) use period::PeriodWords;
 
 /// What is counted, in words.
 #[derive(Debug)]
 pub(super) struct Noun {
     /// The heading of its table.
     pub(super) title: &'static str,
-    /// In the subject, after the count: `won`.
-    pub(super) short: &'static str,
+    /// In the subject, after the count of one: `won`, in French `gagnée`.
+    pub(super) short_one: &'static str,
+    /// In the subject, after the count of several: `won`, in French `gagnées`.
+    pub(super) short_many: &'static str,
     /// One of them: `deal won`.
     pub(super) one: &'static str,
     /// Several: `deals won`.
@@ -40,6 +44,7 @@ pub(super) struct Words {
     pub(super) happened: Happened,
     pub(super) standing: StandingWords,
     pub(super) completeness: CompletenessWords,
+    pub(super) period: &'static PeriodWords,
 }
 
 #[derive(Debug)]
@@ -81,6 +86,19 @@ pub(super) struct Columns {
     pub(super) was: &'static str,
     pub(super) now: &'static str,
     pub(super) net_effect: &'static str,
+    pub(super) pipeline: &'static str,
+    pub(super) won: &'static str,
+    pub(super) amount_won: &'static str,
+    pub(super) lost: &'static str,
+    pub(super) amount_lost: &'static str,
+    pub(super) mrr: &'static str,
+    pub(super) arr: &'static str,
+    pub(super) past_due: &'static str,
+    pub(super) invoices: &'static str,
+    pub(super) days_past_due: &'static str,
+    pub(super) figure: &'static str,
+    pub(super) as_sent: &'static str,
+    pub(super) with_corrections: &'static str,
 }
 
 /// What is said of a row or a cell.

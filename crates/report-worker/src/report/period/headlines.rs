@@ -1,0 +1,144 @@
+//! The figures that a report opens with, each with that of the period before.
+
+use super::{Page, ageing, corrections, home, noun_of, recurring, section_of};
+use crate::domain::entries::Figure;
+use crate::domain::money::SumTooLarge;
+use crate::report::document::{Before, Headline};
+use crate::report::period_figures::Tally;
+use crate::report::section::SectionKind;
+use crate::report::words::{Noun, fill};
+
+/// A headline and the section that it is of; what is said in the company currency besides is of [`SectionKind::Figures`].
+pub(super) type Of = (SectionKind, Headline);
+
+/// The sections that have a headline of their own, in the order of their headlines.
+const FIGURES: [SectionKind; 5] =
+    [SectionKind::Won, SectionKind::Lost, SectionKind::Created, SectionKind::Received, SectionKind::Refunds];
+
+/// The order of the news in a subject: what a reader wants to know first.
+const NEWS: [SectionKind; 7] = [
+    SectionKind::Won,
+    SectionKind::Corrections,
+    SectionKind::Received,
+    SectionKind::Created,
+    SectionKind::Refunds,
+    SectionKind::Lost,
+    SectionKind::Overdue,
+];
+
+/// The headlines of what the report shows.
+pub(super) fn headlines(page: &Page<'_>) -> Result<Vec<Of>, SumTooLarge> {
+    let mut headlines = Vec::new();
+    for figure in FIGURES.into_iter().filter(|figure| is_shown(page, *figure)) {
+        let (tally, before) = (page.tally(figure)?, before(page, figure)?);
+        if tally.count == 0 && before.as_ref().is_none_or(|before| before.count == 0) {
+            continue;
+        }
+        let noun = Figure::ALL.into_iter().find(|it| section_of(*it) == figure).map(|it| noun_of(it, page.words));
+        let Some(noun) = noun else { continue };
+        let headline = headline(page, noun, &tally);
+        let converted = in_home_currency(page, figure, &headline)?;
+        headlines.push((figure, Headline { before, ..headline }));
+        headlines.extend(converted.map(|headline| (SectionKind::Figures, headline)));
+    }
+    if is_shown(page, SectionKind::Recurring) {
+        let nouns = [(recurring::MRR, &page.words.period.mrr), (recurring::ARR, &page.words.period.arr)];
+        for (property, noun) in nouns {
+            let tally = recurring::tally(page, property)?;
+            headlines.extend((tally.count > 0).then(|| (SectionKind::Recurring, headline(page, noun, &tally))));
+        }
+    }
+    if is_shown(page, SectionKind::Overdue) {
+        let tally = ageing::past_due(page)?;
+        if tally.count > 0 {
+            let headline = headline(page, &page.words.nouns.overdue, &tally);
+            let day = page.locale().date(page.last_day());
+            let label = fill(page.words.period.as_of, &[&headline.label, &day]);
+            headlines.push((SectionKind::Overdue, Headline { label, ..headline }));
+        }
+    }
+    if is_shown(page, SectionKind::Corrections) {
+        headlines.extend(corrections::headline(page)?.map(|headline| (SectionKind::Corrections, headline)));
+    }
+    Ok(headlines)
+}
+
+/// True if a report shows a figure: it has the section, or one that is made from the same, or no section but the figures.
+fn is_shown(page: &Page<'_>, figure: SectionKind) -> bool {
+    use SectionKind as S;
+    let of = |sections: &[S]| sections.iter().any(|section| page.has(*section));
+    let only_figures = page.definition.sections.iter().all(|section| *section == S::Figures);
+    let same: &[S] = match figure {
+        S::Won => &[S::ByOwner, S::ByPipeline, S::ByCompany],
+        S::Overdue => &[S::Ageing],
+        _ => &[],
+    };
+    only_figures || page.has(figure) || of(same)
+}
+
+fn headline(page: &Page<'_>, noun: &Noun, tally: &Tally) -> Headline {
+    let count = usize::try_from(tally.count).unwrap_or(usize::MAX);
+    let label = page.noun(noun, count).to_owned();
+    Headline { label, count, sums: tally.totals.all_sums(), instead: None, before: None }
+}
+
+/// The same figure of the period before; a period that is not over is not set against one that is.
+fn before(page: &Page<'_>, figure: SectionKind) -> Result<Option<Before>, SumTooLarge> {
+    if !page.figures.is_over {
+        return Ok(None);
+    }
+    let tally = tally_before(page, figure)?;
+    Ok(Some(Before {
+        period: page.name_of(&page.figures.before),
+        count: usize::try_from(tally.count).unwrap_or(usize::MAX),
+        sums: tally.totals.all_sums(),
+    }))
+}
+
+/// What the books have of a section's figures in the period before.
+pub(super) fn tally_before(page: &Page<'_>, figure: SectionKind) -> Result<Tally, SumTooLarge> {
+    let mut tally = Tally::default();
+    for (_, sums) in page.figures.sums_before.iter().filter(|(it, _)| section_of(**it) == figure) {
+        tally.add_all(&sums.billable)?;
+    }
+    Ok(tally)
+}
+
+/// The figure in the company currency, where some of it is in others.
+fn in_home_currency(page: &Page<'_>, figure: SectionKind, of: &Headline) -> Result<Option<Headline>, SumTooLarge> {
+    let (words, locale) = (&page.words.period.home, page.locale());
+    let Some(converted) = home::converted(page, figure)? else { return Ok(None) };
+    let about = fill(words.about, &[&locale.money(converted.sum)]);
+    let about = match converted.without_rate {
+        0 => about,
+        1 => fill(words.without_one, &[&about]),
+        many => fill(words.without_many, &[&about, &many.to_string()]),
+    };
+    let label = fill(words.converted, &[&of.label, converted.sum.currency()]);
+    Ok(Some(Headline { label, count: of.count, sums: Vec::new(), instead: Some(about), before: None }))
+}
+
+/// The figures that the headlines give in the company currency.
+pub(super) fn converted(page: &Page<'_>) -> Vec<SectionKind> {
+    FIGURES.into_iter().filter(|figure| is_shown(page, *figure)).collect()
+}
+
+/// What the subject says, the most important first: `3 deals won €45,300.00`.
+pub(super) fn news(page: &Page<'_>, headlines: &[Of]) -> Vec<String> {
+    let locale = page.locale();
+    let of = |kind| headlines.iter().filter(move |(of, headline)| *of == kind && headline.count > 0);
+    let news: Vec<String> = NEWS
+        .into_iter()
+        .flat_map(of)
+        .map(|(_, headline)| {
+            let sums = match (&headline.instead, headline.sums.as_slice()) {
+                (Some(instead), _) => instead.clone(),
+                (None, sums @ [_, _, _, ..]) => fill(page.words.period.in_currencies, &[&sums.len().to_string()]),
+                (None, sums) => locale.sums(sums),
+            };
+            let count = locale.count(i64::try_from(headline.count).unwrap_or(i64::MAX));
+            format!("{count} {} {sums}", headline.label).trim_end().to_owned()
+        })
+        .collect();
+    if news.is_empty() { vec![page.words.period.nothing_new.to_owned()] } else { news }
+}
