@@ -1,5 +1,6 @@
 //! Whose books these are, since when, and the opening balance.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::App;
+use super::{App, ledger};
 use crate::crm::{CrmError, Cursor};
 use crate::domain::account::{Account, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::domain::time::{civil_date, zone};
 use crate::report::Definitions;
-use crate::store::{RecordState, StoreError, StoredRecord};
+use crate::store::{RecordState, Store, StoreError, StoredRecord};
 
 /// How long the account and the stages are good before HubSpot is asked again.
 const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
@@ -31,6 +32,8 @@ pub(super) struct Books {
     pub(super) zone: TimeZone,
     pub(super) open_at: Timestamp,
     pub(super) definitions: Arc<Definitions>,
+    /// The properties that the reports' filters read besides those that every report does.
+    pub(super) asked_for: BTreeSet<String>,
 }
 
 /// What HubSpot said, and when.
@@ -90,7 +93,9 @@ pub(super) async fn known(app: &App, now: Timestamp) -> Result<Books, BooksError
             now
         }
     };
-    let books = Books { account, stages, zone, open_at, definitions: Arc::clone(&app.settings.definitions) };
+    let definitions = Arc::clone(&app.settings.definitions);
+    let asked_for = Kind::ALL.into_iter().flat_map(|kind| definitions.properties_of(kind)).collect();
+    let books = Books { account, stages, zone, open_at, definitions, asked_for };
     *known = Some(Fetched { books: books.clone(), at: now });
     Ok(books)
 }
@@ -163,10 +168,10 @@ pub(super) struct Opened {
 }
 
 /// Whether the opening balance is complete, and without which kinds.
-pub(super) async fn opened(app: &App) -> Result<Opened, StoreError> {
-    let mut opened = Opened { done: app.store.fact::<Timestamp>(OPENING_DONE).await?.is_some(), left_out: Vec::new() };
+pub(super) async fn opened(store: &Store) -> Result<Opened, StoreError> {
+    let mut opened = Opened { done: store.fact::<Timestamp>(OPENING_DONE).await?.is_some(), left_out: Vec::new() };
     for kind in Kind::ALL {
-        let opening: Opening = app.store.fact(&opening_of(kind)).await?.unwrap_or_default();
+        let opening: Opening = store.fact(&opening_of(kind)).await?.unwrap_or_default();
         opened.left_out.extend(opening.left_out.then_some(kind));
     }
     Ok(opened)
@@ -226,22 +231,35 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
                     (stored, open_until)
                 })
                 .collect();
+            let invoices = ledger::invoices_of(app, records.iter().map(|(stored, _)| stored)).await?;
+            let records: Vec<_> = records
+                .into_iter()
+                .map(|(stored, open_until)| {
+                    let invoice = ledger::invoice_of(&stored).and_then(|key| invoices.get(&key));
+                    let ledger = ledger::of(books, &stored, invoice, now).unwrap_or_default();
+                    (stored, open_until, ledger)
+                })
+                .collect();
             app.store.open_with(&records, &changed_since, (&name, &opening), now).await?;
         }
         tracing::info!(%kind, records = opening.records, "the opening balance holds these records");
     }
-    payments_since(app, books, books.open_at).await?;
+    payments_since(&app.store, books, books.open_at).await?;
     app.store.set_fact(OPENING_DONE, &now).await?;
     Ok(())
 }
 
 /// Since when the account keeps payment records, as far as the books know at `now`; `None` if it keeps none.
-pub(super) async fn payments_since(app: &App, books: &Books, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let known = app.store.fact("payments_since").await?;
-    if known.is_some() || app.store.known_records(books.account.portal_id, Kind::Payment).await? == 0 {
+pub(super) async fn payments_since(
+    store: &Store,
+    books: &Books,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let known = store.fact("payments_since").await?;
+    if known.is_some() || store.known_records(books.account.portal_id, Kind::Payment).await? == 0 {
         return Ok(known);
     }
-    app.store.set_fact("payments_since", &now).await?;
+    store.set_fact("payments_since", &now).await?;
     Ok(Some(now))
 }
 

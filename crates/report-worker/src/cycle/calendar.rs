@@ -5,7 +5,7 @@ use jiff::civil::Date;
 
 use super::books::Books;
 use super::enrich::new_change;
-use super::{App, Summary};
+use super::{App, Summary, ledger};
 use crate::domain::changes::overdue;
 use crate::store::StoreError;
 
@@ -32,6 +32,8 @@ pub(super) async fn midnight(
         .filter_map(|stored| overdue(stored.record.as_ref()?, today, &rules))
         .map(|change| new_change(change, &books.definitions))
         .collect();
+    // First, since the fact that ends this step is stored with the changes.
+    ledger::of_the_day(app, books, &keys, now).await?;
     summary.changes += app.store.store_changes(&changes, (DONE_UNTIL, today), now).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::books::{self, Books};
-use super::{App, Summary};
+use super::{App, Summary, ledger};
 use crate::crm::{self, CrmError, Reading};
 use crate::domain::changes::{self, Change};
 use crate::domain::record::{Answer, Kind, Record, RecordKey};
@@ -255,6 +255,11 @@ async fn settle(
             }
         }
     }
+    let invoices = ledger::invoices_of(app, outcomes.iter().map(|outcome| &outcome.stored)).await?;
+    for outcome in &mut outcomes {
+        let invoice = ledger::invoice_of(&outcome.stored).and_then(|key| invoices.get(&key));
+        outcome.ledger = ledger::of(books, &outcome.stored, invoice, now);
+    }
     summary.changes += app.store.settle(&outcomes, &winners, now).await?;
     Ok(reading.interrupted)
 }
@@ -347,7 +352,7 @@ fn outcome(due: &Due, stored: StoredRecord, changes: Vec<Change>, books: &Books)
     let shown = matches!(stored.state, RecordState::Known);
     let open_until = stored.record.as_ref().filter(|_| shown).and_then(|record| books::open_until(record, books));
     let changes = changes.into_iter().map(|change| new_change(change, &books.definitions)).collect();
-    Outcome { due: due.clone(), stored, open_until, changes }
+    Outcome { due: due.clone(), stored, open_until, changes, ledger: None }
 }
 
 /// A change with the reports that have to tell it.

@@ -6,10 +6,13 @@
 mod books;
 mod calendar;
 mod enrich;
+mod figures;
 mod hand;
+mod ledger;
 pub mod reconcile;
 mod report;
 mod retention;
+mod schedule;
 mod send;
 mod stop;
 mod take_in;
@@ -18,6 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use self::report::{Addresses, MailError};
+pub use self::schedule::PeriodError;
 use hubspot_webhook::door::Keys;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -306,15 +311,19 @@ async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Su
         Ok(books) => {
             let drained = take_in::drain(app, &books, received, now, summary).await;
             watch.lap(summary, "take_in");
-            if let Err(error) = drained {
-                let store_is_away = matches!(error, take_in::TakeInError::Store(_));
-                summary.problem("take in", error);
-                // Nothing else could be written down either.
-                if store_is_away {
-                    return None;
+            let taken_in = match drained {
+                Ok(all) => all,
+                Err(error) => {
+                    let store_is_away = matches!(error, take_in::TakeInError::Store(_));
+                    summary.problem("take in", error);
+                    // Nothing else could be written down either.
+                    if store_is_away {
+                        return None;
+                    }
+                    false
                 }
-            }
-            if let Err(error) = work(app, &books, now, summary, &mut watch).await {
+            };
+            if let Err(error) = work(app, &books, taken_in, now, summary, &mut watch).await {
                 app.memory().store_answers = false;
                 summary.problem("books", error);
                 return None;
@@ -345,16 +354,22 @@ async fn run(app: &App, received: Vec<Message>, now: Timestamp, summary: &mut Su
     calendar::next_midnight(&books, now)
 }
 
-/// Everything between taking in and sending. HubSpot being away is a problem of its step only.
+/// Everything between taking in and sending. HubSpot being away is a problem of its step only. `taken_in` tells whether all
+/// that was in the queue is in the books.
 async fn work(
     app: &App,
     books: &books::Books,
+    taken_in: bool,
     now: Timestamp,
     summary: &mut Summary,
     watch: &mut Stopwatch,
 ) -> Result<(), StoreError> {
+    // Before the first record: empty books have nothing to make anew.
+    let mut is_complete = ledger::keep(app, books, now, summary).await?;
+    watch.lap(summary, "ledgers");
     let open = books::open(app, books, now).await;
     watch.lap(summary, "opening_balance");
+    is_complete &= open.is_ok();
     match open {
         Ok(()) => {
             enrich::enrich(app, books, now, summary).await?;
@@ -373,6 +388,9 @@ async fn work(
     }
     watch.lap(summary, "reconcile");
     report::report(app, books, now, summary).await?;
+    if is_complete {
+        schedule::schedule(app, books, taken_in, now, summary).await?;
+    }
     watch.lap(summary, "report");
     Ok(())
 }

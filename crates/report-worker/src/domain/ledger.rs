@@ -1,15 +1,21 @@
 //! What the books keep of each record so that a period's figures need no history: its lines by civil date, and what was owed
 //! on it from which day until which.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::entries::Entry;
+use super::balances::{Owed, balances};
+use super::changes::Rules;
+use super::entries::{Entry, entries};
+use super::money::Amount;
+use super::position::Standing;
 use super::record::{Kind, Record, RecordKey};
 use super::time::civil_date;
 
@@ -84,10 +90,11 @@ pub struct Face {
     /// When an invoice is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Date>,
-    /// Properties by their names, as HubSpot's text: [`Face::PROPERTIES`], and those that a filter asks for.
+    /// Properties by their names, as HubSpot's text: [`Face::PROPERTIES`], those that a filter asks for, and the record's
+    /// own amount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<(Word, Word)>,
-    /// True if HubSpot never showed what an event told of the record.
+    /// True if HubSpot never showed what an event told.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsettled: bool,
 }
@@ -97,21 +104,19 @@ impl Face {
     pub const PROPERTIES: [&str; 5] = ["pipeline", "hubspot_owner_id", "hs_mrr", "hs_arr", "hs_exchange_rate"];
 
     /// The face of a record. `asked_for` are the names of further properties that filters read.
-    pub fn of(
-        record: &Record,
-        invoice: Option<&Record>,
-        asked_for: &BTreeSet<String>,
-        zone: &jiff::tz::TimeZone,
-    ) -> Self {
+    pub fn of(record: &Record, invoice: Option<&Record>, asked_for: &BTreeSet<String>, zone: &TimeZone) -> Self {
         let shown = invoice.unwrap_or(record);
         let names = Self::PROPERTIES.into_iter().chain(asked_for.iter().map(String::as_str));
+        let shown_ones = names.filter_map(|name| Some((name.into(), shown.property(name)?.into())));
+        let amount = amount_property(record.key.kind);
+        let own = amount.and_then(|name| Some((name.into(), record.property(name)?.into())));
         let word = |text: &Option<String>| text.as_deref().map(Word::from);
         Self {
             name: shown.name(),
             company: word(&shown.company).or_else(|| shown.property("hs_invoice_latest_company_name").map(Word::from)),
             owner: word(&shown.owner),
             due: record.property("hs_due_date").and_then(|text| civil_date(text, zone)),
-            properties: names.filter_map(|name| Some((name.into(), shown.property(name)?.into()))).collect(),
+            properties: shown_ones.chain(own).collect(),
             unsettled: false,
         }
     }
@@ -138,6 +143,15 @@ impl Face {
     }
 }
 
+/// The property with the amount of a record some of whose entries have another one.
+fn amount_property(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Deal => None,
+        Kind::Invoice => Some("hs_amount_billed"),
+        Kind::Payment => Some("hs_initial_amount"),
+    }
+}
+
 /// One entry of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -153,6 +167,14 @@ impl Line {
     /// The day that it counts on.
     pub fn date(&self) -> Date {
         self.entry.date.date
+    }
+
+    /// The amount of the record, of which the entry may be a part: what an amount must be at least is asked of this.
+    pub fn amount_of_record(&self) -> Cow<'_, Amount> {
+        match amount_property(self.key.kind).and_then(|name| self.face.property(name)) {
+            Some(text) => Cow::Owned(Amount::read(Some(text), &self.entry.amount.currency)),
+            None => Cow::Borrowed(&self.entry.amount),
+        }
     }
 
     /// True if reports say the same whichever of the two they tell, but for words.
@@ -171,7 +193,7 @@ pub struct Balance {
     /// The first day at whose end it was owed no more, or something else was; `None` while it is owed.
     pub until: Option<Date>,
     /// What was owed.
-    pub owed: super::balances::Owed,
+    pub owed: Owed,
     /// The invoice as it is shown.
     pub face: Arc<Face>,
 }
@@ -185,9 +207,37 @@ pub struct Ledger {
     pub balances: Vec<Balance>,
 }
 
-impl Ledger {
-    /// True for a kind of record on which something may be owed.
-    pub fn has_balances(kind: Kind) -> bool {
-        kind == Kind::Invoice
+/// What ledgers are made by, besides the records.
+#[derive(Debug, Clone)]
+pub struct Bookkeeping<'a> {
+    /// The rules, with the reporting zone.
+    pub rules: Rules<'a>,
+    /// The day of the reporting zone: nothing is overdue before its day has come.
+    pub today: Date,
+    /// The names of properties that filters read besides [`Face::PROPERTIES`].
+    pub asked_for: &'a BTreeSet<String>,
+}
+
+impl Bookkeeping<'_> {
+    /// The ledger of a record. `standing` is where it stands if that is not as it was last read: archived or merged away,
+    /// and then there is nothing in it. `invoice` is the invoice that a payment is for.
+    pub fn ledger(
+        &self,
+        record: &Record,
+        standing: Option<Standing>,
+        invoice: Option<&Record>,
+        unsettled: bool,
+    ) -> Ledger {
+        let face = Face::of(record, invoice, self.asked_for, self.rules.zone);
+        let (key, face) = (record.key, Arc::new(Face { unsettled, ..face }));
+        let lines = entries(record, standing, self.today, &self.rules);
+        let runs = if standing.is_none() { balances(record, &self.rules) } else { Vec::new() };
+        Ledger {
+            lines: lines.into_iter().map(|entry| Line { key, entry, face: face.clone() }).collect(),
+            balances: runs
+                .into_iter()
+                .map(|(from, until, owed)| Balance { key, from, until, owed, face: face.clone() })
+                .collect(),
+        }
     }
 }

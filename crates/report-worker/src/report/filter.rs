@@ -5,6 +5,7 @@ use std::fmt;
 
 use bigdecimal::BigDecimal;
 
+use crate::domain::ledger::Face;
 use crate::domain::money::{Amount, decimal};
 use crate::domain::record::Record;
 
@@ -52,13 +53,22 @@ impl Filter {
     /// True if a record with this amount passes every part. What a payment is for has its owner, so for a payment the
     /// record is that invoice, where the books have it.
     pub fn takes(&self, record: &Record, amount: &Amount) -> bool {
+        self.passes(|name| record.property(name), record.owner.as_deref(), amount)
+    }
+
+    /// The same of a record as the books show it.
+    pub fn takes_face(&self, face: &Face, amount: &Amount) -> bool {
+        self.passes(|name| face.property(name), face.owner.as_deref(), amount)
+    }
+
+    fn passes<'r>(&self, property: impl Fn(&str) -> Option<&'r str>, owner: Option<&str>, amount: &Amount) -> bool {
         let any = |wanted: &[String], known: &[Option<&str>]| {
             wanted.is_empty() || known.iter().flatten().any(|known| wanted.iter().any(|wanted| same(wanted, known)))
         };
         // A property with several options holds them as `EMEA;APAC`.
-        let options = |name| record.property(name).into_iter().flat_map(|value| value.split(';').chain([value]));
-        any(&self.pipelines, &[record.property("pipeline")])
-            && any(&self.owners, &[record.owner.as_deref(), record.property("hubspot_owner_id")])
+        let options = |name| property(name).into_iter().flat_map(|value| value.split(';').chain([value]));
+        any(&self.pipelines, &[property("pipeline")])
+            && any(&self.owners, &[owner, property("hubspot_owner_id")])
             && any(&self.teams, &[])
             && any(&self.currencies, &[Some(&amount.currency)])
             && self.minimum_amount.as_ref().is_none_or(|minimum| minimum.takes(amount))

@@ -171,6 +171,22 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
+    /// How many records are still to be read, but for those that only an event after this moment told of.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn still_due(&self, portal_id: i64, told_before: Timestamp) -> Result<u64, StoreError> {
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT COUNT(*) FROM due WHERE next_at IS NOT NULL AND portal_id = ? \
+             AND (wanted_as_of IS NULL OR wanted_as_of < ?)",
+        )
+        .bind(portal_id)
+        .bind(told_before.as_millisecond())
+        .fetch_one(self.pool())
+        .await?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Gives back what was claimed and not read, to the place that the longest waiting of them had.
     ///
     /// # Errors

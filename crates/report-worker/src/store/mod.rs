@@ -14,12 +14,15 @@ mod deliveries;
 mod due;
 mod facts;
 mod glance;
+mod ledger;
 mod mails;
+mod periods;
 mod records;
 mod reports;
 mod retention;
 mod roots;
 mod rows;
+mod snapshot;
 mod status;
 
 pub use books::{Books, BooksError, MySqlUrl};
@@ -29,8 +32,10 @@ pub use deliveries::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, TakenI
 pub use due::Due;
 pub use glance::{Glance, MOST_COUNTED, MailHead, Recipient, SetAsideEvent};
 pub use mails::{MailState, OutgoingMail, RecipientState, WaitingMail};
+pub use periods::{NewPeriod, NowTold, Series, StoredPeriod};
 pub use records::{NewChange, Outcome, RecordState, StoredRecord};
 pub use reports::{NewReport, PendingChange};
+pub use snapshot::{Happened, Mark, Snapshot};
 pub use status::Figures;
 
 use std::fs::File;
@@ -39,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use sqlx::any::AnyArguments;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::query::Query;
@@ -89,6 +95,42 @@ impl Engine {
         match self {
             Self::Sqlite => "",
             Self::MySql => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// Locks the rows that a transaction reads and that nobody must change until it ends.
+    fn exclusively(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::MySql => " FOR UPDATE",
+        }
+    }
+
+    /// Locks the rows that a transaction reads against those who want to change them, and lets others read them as well.
+    fn in_share_mode(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::MySql => " LOCK IN SHARE MODE",
+        }
+    }
+
+    /// Begins a transaction that only reads, and sees the books as they are at one moment.
+    fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::MySql => {
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+            }
+        }
+    }
+
+    /// What becomes of a mark that is there: what was told stays, and who has read it knows that there is more.
+    fn if_marked_before(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                " ON CONFLICT (portal_id, series, kind, record_id) DO UPDATE SET generation = marks.generation + 1"
+            }
+            Self::MySql => " ON DUPLICATE KEY UPDATE generation = generation + 1",
         }
     }
 
@@ -252,6 +294,11 @@ async fn insert_new(
 /// Reads a stored time.
 fn time(ms: i64, table: &'static str, column: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(ms).map_err(|error| StoreError::Unreadable { table, column, source: error.into() })
+}
+
+/// Reads a stored day.
+fn date(text: &str, table: &'static str, column: &'static str) -> Result<Date, StoreError> {
+    text.parse().map_err(|error: jiff::Error| StoreError::Unreadable { table, column, source: error.into() })
 }
 
 /// Reads a stored JSON value.

@@ -1,16 +1,21 @@
 //! The records as last read.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sqlx::Transaction;
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Transaction};
 
 use super::changes::write_change;
 use super::due::{self, Due};
 use super::facts::write_fact;
-use super::{BadValue, Db, Store, StoreError, insert_new, json, retried, to_json};
+use super::ledger::{self, ONE_RECORD};
+use super::rows::{parts, statement};
+use super::{BadValue, Db, Store, StoreError, insert_new, json, kind, retried, to_json};
 use crate::domain::changes::Change;
+use crate::domain::ledger::Ledger;
 use crate::domain::record::{Kind, Record, RecordKey};
 
 /// What asking for a record came to.
@@ -79,35 +84,18 @@ pub struct Outcome {
     pub open_until: Option<Date>,
     /// The changes that its history tells of; those that are in the books already are not stored again.
     pub changes: Vec<NewChange>,
+    /// What it adds to the figures of the periods; `None` where nothing was ever read of it.
+    pub ledger: Option<Ledger>,
 }
 
 impl Store {
-    /// Reads records, in the order of their keys; those that were never asked for are missing.
+    /// Reads records, in the order of the keys; those that were never asked for are missing.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn records(&self, keys: &[RecordKey]) -> Result<Vec<StoredRecord>, StoreError> {
-        type Row = (String, Option<i64>, i64, Option<String>);
-        let mut records = Vec::new();
-        for &key in keys {
-            let row: Option<Row> = sqlx::query_as(
-                "SELECT state, merged_into, unsettled, record FROM records \
-                 WHERE portal_id = ? AND kind = ? AND record_id = ?",
-            )
-            .bind(key.portal_id)
-            .bind(key.kind.as_str())
-            .bind(key.id)
-            .fetch_optional(self.pool())
-            .await?;
-            let Some((state, merged_into, unsettled, record)) = row else { continue };
-            records.push(StoredRecord {
-                key,
-                state: read_state(&state, merged_into)?,
-                record: record.map(|text| json(&text, "records", "record")).transpose()?,
-                unsettled: unsettled != 0,
-            });
-        }
-        Ok(records)
+        let mut transaction = self.pool().begin().await?;
+        records_in(&mut transaction, keys, "").await
     }
 
     /// Stores what was read and the changes it tells of, clears what was due, and asks for the winners of merges, all or
@@ -126,14 +114,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
-        let mut new_changes = 0;
+        let (mut new_changes, mut ledgers) = (0, Vec::new());
         for outcome in outcomes {
-            write_record(&mut transaction, &outcome.stored, outcome.open_until, now).await?;
+            let written = write_record(&mut transaction, &outcome.stored, outcome.open_until, now).await?;
+            ledgers.extend(outcome.ledger.as_ref().filter(|_| written).map(|ledger| (outcome.stored.key, ledger)));
             for new in &outcome.changes {
                 new_changes += u64::from(write_change(&mut transaction, new, now).await?);
             }
             due::clear(&mut transaction, &outcome.due).await?;
         }
+        ledger::post(&mut transaction, self.engine, &ledgers).await?;
         due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
         transaction.commit().await?;
         Ok(new_changes)
@@ -146,7 +136,7 @@ impl Store {
     /// Fails where the books cannot be written.
     pub async fn open_with<C: serde::Serialize>(
         &self,
-        records: &[(StoredRecord, Option<Date>)],
+        records: &[(StoredRecord, Option<Date>, Ledger)],
         ask_for: &[RecordKey],
         cursor: (&str, &C),
         now: Timestamp,
@@ -154,11 +144,14 @@ impl Store {
         let (fact, value) = (cursor.0, &to_json(cursor.1));
         retried(|| async move {
             let mut transaction = self.write().await?;
-            for (stored, open_until) in records {
+            let mut ledgers = Vec::new();
+            for (stored, open_until, ledger) in records {
                 if insert_record(&mut transaction, stored, now).await? {
                     write_open_invoice(&mut transaction, stored.key, *open_until).await?;
+                    ledgers.push((stored.key, ledger));
                 }
             }
+            ledger::post(&mut transaction, self.engine, &ledgers).await?;
             due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
             write_fact(&mut transaction, fact, value).await?;
             Ok(transaction.commit().await?)
@@ -212,18 +205,46 @@ fn read_state(word: &str, merged_into: Option<i64>) -> Result<RecordState, Store
     })
 }
 
-/// Stores a record, unless the books hold a newer version of it.
+/// The records with these keys, in their order; with `lock` at the end of the statement.
+pub(super) async fn records_in(
+    transaction: &mut Transaction<'static, Db>,
+    keys: &[RecordKey],
+    lock: &str,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    type Row = (i64, String, i64, String, Option<i64>, i64, Option<String>);
+    let mut found = BTreeMap::new();
+    for part in parts(keys) {
+        let before = "SELECT portal_id, kind, record_id, state, merged_into, unsettled, record FROM records WHERE ";
+        let mut query = sqlx::query_as(AssertSqlSafe(statement(part, before, ONE_RECORD, " OR ", lock)));
+        for key in part {
+            query = query.bind(key.portal_id).bind(key.kind.as_str()).bind(key.id);
+        }
+        let rows: Vec<Row> = query.fetch_all(&mut **transaction).await?;
+        for (portal_id, word, id, state, merged_into, unsettled, record) in rows {
+            let key = RecordKey { portal_id, kind: kind(&word, "records")?, id };
+            let record = record.map(|text| json(&text, "records", "record")).transpose()?;
+            let state = read_state(&state, merged_into)?;
+            found.insert(key, StoredRecord { key, state, record, unsettled: unsettled != 0 });
+        }
+    }
+    Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+}
+
+/// Stores a record, unless the books hold a newer version of it; tells whether it was stored.
 async fn write_record(
     transaction: &mut Transaction<'static, Db>,
     stored: &StoredRecord,
     open_until: Option<Date>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     // Another worker may insert it between the two; then its version is compared with as well.
     let written = update_record(transaction, stored, now).await?
         || insert_record(transaction, stored, now).await?
         || update_record(transaction, stored, now).await?;
-    if written { write_open_invoice(transaction, stored.key, open_until).await } else { Ok(()) }
+    if written {
+        write_open_invoice(transaction, stored.key, open_until).await?;
+    }
+    Ok(written)
 }
 
 const UPDATE_RECORD: &str = "UPDATE records SET state = ?, merged_into = ?, updated_at = ?, read_at = ?, unsettled = ?, record = ? \

@@ -5,6 +5,7 @@
 mod glance;
 mod layout;
 mod mysql;
+mod periods;
 mod retention;
 mod story;
 mod tls;

@@ -62,6 +62,7 @@ CREATE TABLE IF NOT EXISTS periods (
     from_date VARCHAR(10)     NOT NULL,
     to_date   VARCHAR(10)     NOT NULL,
     revision  BIGINT          NOT NULL,
+    mail      VARCHAR(400),                          -- Message-ID; null where there was nothing to tell
     INDEX periods_named (portal_id, name, from_date)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

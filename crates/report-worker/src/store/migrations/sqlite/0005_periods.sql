@@ -61,7 +61,8 @@ CREATE TABLE periods (
     name      TEXT    NOT NULL,                      -- the definition's
     from_date TEXT    NOT NULL,
     to_date   TEXT    NOT NULL,
-    revision  INTEGER NOT NULL
+    revision  INTEGER NOT NULL,
+    mail      TEXT                                   -- Message-ID; null where there was nothing to tell
 );
 CREATE INDEX periods_named ON periods (portal_id, name, from_date);
 
