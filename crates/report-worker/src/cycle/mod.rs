@@ -29,7 +29,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-pub use self::report::Addresses;
 use crate::crm::Crm;
 use crate::mailer::Mailer;
 use crate::queue::{Message, Queue};

@@ -285,15 +285,15 @@ pub(super) async fn nightly(app: &App, books: &Books, now: Timestamp, summary: &
 }
 
 /// What the books themselves know about being complete.
-pub(super) async fn completeness(app: &App, books: &Books, now: Timestamp) -> Result<Completeness, StoreError> {
-    let last: Option<Reconciled> = app.store.fact(RESULT).await?;
-    let unread = app.store.unread(books.account.portal_id, now - READ_WITHIN).await?;
+pub(super) async fn completeness(store: &Store, books: &Books, now: Timestamp) -> Result<Completeness, StoreError> {
+    let last: Option<Reconciled> = store.fact(RESULT).await?;
+    let unread = store.unread(books.account.portal_id, now - READ_WITHIN).await?;
     if let Some(Reconciled { began_at, found, repaired, left_out, .. }) = last {
         let left_different = if repaired { 0 } else { found };
         return Ok(Completeness { compared_at: Some(began_at), left_different, left_out, unread });
     }
     // The opening balance was the first comparison.
-    let opened = books::opened(app).await?;
+    let opened = books::opened(store).await?;
     Ok(Completeness {
         compared_at: opened.done.then_some(books.open_at),
         left_different: 0,

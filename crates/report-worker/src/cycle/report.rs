@@ -131,14 +131,14 @@ async fn build_one(
     now: Timestamp,
     summary: &mut Summary,
 ) -> Result<(), StoreError> {
-    let completeness = reconcile::completeness(app, books, now).await?;
+    let completeness = reconcile::completeness(&app.store, books, now).await?;
     let scene = Scene {
         completeness: &completeness,
         account: &books.account,
         locale: definition.locale,
         rules: books.rules(),
         now,
-        payments_since: books::payments_since(app, books, now).await?,
+        payments_since: books::payments_since(&app.store, books, now).await?,
     };
     let mut items = items(app, definition, &group, &scene).await?;
     items.retain(|item| is_in(definition, item));
@@ -269,9 +269,10 @@ fn report_id(definition: &Definition, group: &ByRecord) -> String {
     data_encoding::HEXLOWER.encode(&digest.finalize()[..12])
 }
 
+/// Why a report is no mail.
 #[derive(Debug, thiserror::Error)]
 #[error("the mail cannot be composed")]
-pub(super) struct MailError(#[source] crate::mailer::ComposeError);
+pub struct MailError(#[source] crate::mailer::ComposeError);
 
 /// From whom the mails of reports come, and to whom they go.
 #[derive(Debug, Clone, Copy)]

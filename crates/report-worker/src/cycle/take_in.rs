@@ -80,13 +80,14 @@ pub(super) async fn give_back(app: &App, messages: &[Message], now: Timestamp) {
 }
 
 /// Empties the queue, beginning with what was received already: receive, verify again, parse, store, and only then delete.
+/// True if nothing is left in it.
 pub(super) async fn drain(
     app: &App,
     books: &Books,
     received: Vec<Message>,
     now: Timestamp,
     summary: &mut Summary,
-) -> Result<(), TakeInError> {
+) -> Result<bool, TakeInError> {
     let hand = Hand::default();
     tokio::select! {
         biased;
@@ -102,7 +103,7 @@ async fn drain_in_rounds(
     hand: &Hand,
     now: Timestamp,
     summary: &mut Summary,
-) -> Result<(), TakeInError> {
+) -> Result<bool, TakeInError> {
     if let Err(error) = ask_the_store(app, now).await {
         give_back(app, &received, now).await;
         return Err(error.into());
@@ -113,7 +114,7 @@ async fn drain_in_rounds(
     while !round.is_empty() {
         if app.stop.is_asked() {
             give_back(app, &round, now).await;
-            return Ok(());
+            return Ok(false);
         }
         taken += round.len();
         let is_last = taken >= MOST_IN_A_CYCLE || began.elapsed() >= app.settings.taking_in_turn;
@@ -131,7 +132,7 @@ async fn drain_in_rounds(
         }
         if is_last {
             summary.again_at(now);
-            return Ok(());
+            return Ok(false);
         }
         let mut next = next?;
         if next.is_empty() && !app.stop.is_asked() {
@@ -139,7 +140,7 @@ async fn drain_in_rounds(
         }
         round = hand.take(next);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How many receives to make at once after these messages: one, unless there were so many that there are probably more.

@@ -25,6 +25,7 @@ pub use definition::{Attachment, Definition, Definitions, Schedule, Trigger};
 pub use document::{Bar, Before, Cell, Chart, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
 pub use filter::{Filter, Minimum};
 pub use locale::{Dates, Language, Locale};
+pub use period::build as build_period;
 pub use period_figures::{CorrectedRecord, PeriodFigures, Sums, Tally};
 pub use render::{html, plain_text};
 pub use sample::sample;
