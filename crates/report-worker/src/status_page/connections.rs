@@ -25,6 +25,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) struct Connections {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    idle: Duration,
 }
 
 /// Who is at the other end.
@@ -34,13 +35,18 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// A connection that ends when it is idle.
 pub(super) struct Limited {
     stream: TcpStream,
+    longest: Duration,
     idle: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connections {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(MOST)) }
+        Self::limited(listener, MOST, IDLE)
+    }
+
+    fn limited(listener: TcpListener, most: usize, idle: Duration) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(most)), idle }
     }
 }
 
@@ -50,9 +56,9 @@ impl Listener for Connections {
 
     async fn accept(&mut self) -> (Limited, SocketAddr) {
         let place = self.places.clone().acquire_owned().await.expect("nobody closes it");
-        // TcpListener's own method would not try again after an error.
+        // Not TcpListener's own method, which would not try again after an error.
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        (Limited { stream, idle: Box::pin(sleep(IDLE)), _place: place }, peer)
+        (Limited { stream, longest: self.idle, idle: Box::pin(sleep(self.idle)), _place: place }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -70,7 +76,8 @@ impl Limited {
     /// What came of writing; an answer on its way begins the time anew. What is read does not: it may be a drip.
     fn written<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.idle.as_mut().reset(Instant::now() + IDLE);
+            let until = Instant::now() + self.longest;
+            self.idle.as_mut().reset(until);
             return polled;
         }
         self.unless_idle(context)
@@ -102,5 +109,37 @@ impl AsyncWrite for Limited {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use axum::Router;
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_says_nothing_makes_room_for_the_next() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Connections::limited(listener, 1, Duration::from_millis(100));
+        let routes = Router::new().route("/", get(async || "here"));
+        let serving = tokio::spawn(axum::serve(connections, routes).into_future());
+        let answered = tokio::task::spawn_blocking(move || {
+            let silent = TcpStream::connect(address).unwrap();
+            let mut next = TcpStream::connect(address).unwrap();
+            next.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            write!(next, "GET / HTTP/1.0\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            next.read_to_string(&mut answer).unwrap();
+            drop(silent);
+            answer
+        });
+        assert!(answered.await.unwrap().ends_with("here"));
+        serving.abort();
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::Shared;
@@ -96,6 +96,7 @@ async fn books(
 ) -> Result<BooksLook, StoreError> {
     let today = start_of_day(now.to_zoned(zone.clone()).date(), zone);
     let glance = store.glance(today).await?;
+    let refused = store.refused_since(now - SignedDuration::from_hours(24 * REFUSED_DAYS)).await?;
     let figures = Figures {
         due: glance.due,
         due_at: glance.due_at,
@@ -104,15 +105,14 @@ async fn books(
         pending: glance.pending,
         mails_waiting: glance.mails_waiting,
         mails_unknown: glance.mails_unknown,
-        mails_refused: 0,
+        mails_refused: refused,
     };
-    let week_ago = now - jiff::SignedDuration::from_hours(24 * REFUSED_DAYS);
     let mut mails = store.newest_mails(before.as_ref().map(|(at, id)| (*at, id.as_str())), MAILS + 1).await?;
     let has_older = mails.len() > MAILS;
     mails.truncate(MAILS);
     Ok(BooksLook {
         status: BooksStatus::with(store, figures).await?,
-        refused: store.refused_since(week_ago).await?,
+        refused,
         glance,
         mails,
         has_older,

@@ -161,19 +161,23 @@ fn render(template: &str, values: Value) -> String {
 
 /// The one sentence that says how it stands.
 fn verdict(looked: &Looked, troubles: usize) -> String {
-    let waiting = waiting(looked);
-    match (troubles, waiting) {
-        (0, Some(0)) => "All is well. Everything that was received is read and reported.".to_owned(),
-        (0, Some(waiting)) => format!("All is well, and {} on the way.", are(waiting, "thing is", "things are")),
-        (0, None) => "All is well so far; the first look is not done.".to_owned(),
+    let is_opening = looked.books.as_ref().is_ok_and(|books| !books.status.opening_done);
+    match (troubles, waiting(looked)) {
+        (0, _) if is_opening => {
+            "The books are being opened: everything in HubSpot is taken in, and none of it is mailed as news."
+                .to_owned()
+        }
+        (0, 0) => "All is well. Everything that was received is read and reported.".to_owned(),
+        (0, waiting) => format!("All is well, and {} on the way.", are(waiting, "thing is", "things are")),
         (troubles, _) => format!("{} a look.", are(troubles as u64, "thing needs", "things need")),
     }
 }
 
-/// Everything that is on its way; `None` where that is not known.
-fn waiting(looked: &Looked) -> Option<u64> {
-    let (Ok((queue, _)), Ok(books)) = (&looked.queue, &looked.books) else { return None };
-    Some(queue.messages + books.glance.due + books.glance.pending + books.glance.mails_waiting)
+/// Everything that is known to be on its way.
+fn waiting(looked: &Looked) -> u64 {
+    let in_queue = looked.queue.as_ref().map_or(0, |(queue, _)| queue.messages);
+    let in_books = |books: &BooksLook| books.glance.due + books.glance.pending + books.glance.mails_waiting;
+    in_queue + looked.books.as_ref().map_or(0, in_books)
 }
 
 /// What somebody should look at.

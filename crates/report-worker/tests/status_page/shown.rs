@@ -79,8 +79,12 @@ fn delivery(number: u8, causes: &[&str]) -> Delivery {
 #[tokio::test]
 async fn at_first_there_is_nothing_and_the_page_says_so() {
     let scene = Scene::open().await;
+    assert!(scene.page("/").await.contains("The books are being opened"));
+    scene.store.set_fact("books_open_at", &minutes_ago(60)).await.unwrap();
+    scene.store.set_fact("opening_done", &now()).await.unwrap();
     let page = scene.page("/").await;
     for told in [
+        "Open since 16:00; every change since then is in them.",
         "All is well. Everything that was received is read and reported.",
         "None has come yet.",
         "No mail yet.",
@@ -125,6 +129,7 @@ async fn the_line_the_letters_and_what_was_set_aside() {
         "Its last cycle ended 1 minute ago and took 12 ms, with 1 problem.",
         "At 17:00:30.",
         "550 5.1.1 no such user",
+        "1 refused or given up; the owner was told.",
         "<title>(3) Closing Bell</title>",
     ] {
         assert!(page.contains(told), "{told} in {page}");
