@@ -75,6 +75,15 @@ impl Vocabulary {
     }
 }
 
+/// An exchange rate, as HubSpot's text, and the day in the reporting zone since which it is this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The rate.
+    pub rate: Word,
+    /// Its day.
+    pub since: Date,
+}
+
 /// What a report shows of a record, filters by and groups by, as it was last read. What a payment is for has its owner and
 /// its company, so a payment has the face of its invoice where the books have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +96,15 @@ pub struct Face {
     /// The full name of its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Word>,
+    /// The name of its owner's primary team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Word>,
+    /// The label of its pipeline; where HubSpot does not tell that, its id stands in the properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Word>,
+    /// The rate from its currency to the company's that HubSpot recorded with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
     /// When an invoice is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Date>,
@@ -101,7 +119,7 @@ pub struct Face {
 
 impl Face {
     /// The properties that reports group by and sum besides the amounts.
-    pub const PROPERTIES: [&str; 5] = ["pipeline", "hubspot_owner_id", "hs_mrr", "hs_arr", "hs_exchange_rate"];
+    pub const PROPERTIES: [&str; 4] = ["pipeline", "hubspot_owner_id", "hs_mrr", "hs_arr"];
 
     /// The face of a record. `asked_for` are the names of further properties that filters read.
     pub fn of(record: &Record, invoice: Option<&Record>, asked_for: &BTreeSet<String>, zone: &TimeZone) -> Self {
@@ -115,6 +133,11 @@ impl Face {
             name: shown.name(),
             company: word(&shown.company).or_else(|| shown.property("hs_invoice_latest_company_name").map(Word::from)),
             owner: word(&shown.owner),
+            team: word(&shown.team),
+            pipeline: word(&shown.pipeline),
+            rate: shown
+                .exchange_rate()
+                .map(|(rate, since)| Rate { rate: rate.into(), since: since.to_zoned(zone.clone()).date() }),
             due: record.property("hs_due_date").and_then(|text| civil_date(text, zone)),
             properties: shown_ones.chain(own).collect(),
             unsettled: false,
@@ -128,7 +151,7 @@ impl Face {
 
     /// Keeps each word once.
     pub fn share(&mut self, vocabulary: &mut Vocabulary) {
-        for word in self.company.iter_mut().chain(&mut self.owner) {
+        for word in [&mut self.company, &mut self.owner, &mut self.team, &mut self.pipeline].into_iter().flatten() {
             vocabulary.share(word);
         }
         for (name, value) in &mut self.properties {
@@ -139,7 +162,9 @@ impl Face {
 
     /// True if filters and sums see no difference between the two: what differs is only shown.
     fn counts_as(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.properties == other.properties
+        (&self.owner, &self.team, &self.pipeline, &self.rate)
+            == (&other.owner, &other.team, &other.pipeline, &other.rate)
+            && self.properties == other.properties
     }
 }
 

@@ -449,6 +449,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn totals_give_each_currencys_sum() {
+        let mut totals = Totals::default();
+        assert!(totals.is_empty());
+        for (minor, currency) in [(-5, "USD"), (i64::MAX, "JPY"), (i64::MAX, "JPY"), (1_500, "KWD")] {
+            totals.add(Money::from_minor(minor, currency).unwrap()).unwrap();
+        }
+        let twice = 2 * i128::from(i64::MAX);
+        assert_eq!(totals.iter().collect::<Vec<_>>(), [("JPY", twice), ("KWD", 1_500), ("USD", -5)]);
+        assert_eq!((totals.get("JPY"), totals.get("EUR"), totals.is_empty()), (Some(twice), None, false));
+        let sums = totals.all_sums();
+        let json = serde_json::to_string(&sums).unwrap();
+        assert!(json.starts_with(r#"[{"currency":"JPY","minor":18446744073709551614}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Vec<Sum>>(&json).unwrap(), sums);
+        assert_eq!(sums[1].to_string(), "KWD 1.500");
+        assert!(serde_json::from_str::<Sum>(r#"{"currency":"XYZ","minor":1}"#).is_err());
+    }
+
     proptest! {
         /// Always: an amount with the currency's own number of decimals is kept to the last digit, and comes back from
         /// the store as it was.

@@ -120,7 +120,12 @@ fn line(page: &Page<'_>, bucket: Bucket, tally: &Tally) -> Row {
     let sums = tally.totals.all_sums();
     let money = if sums.is_empty() { Value::Text(page.words.amounts.missing.to_owned()) } else { Value::Sums(sums) };
     let count = Value::Count(i64::try_from(tally.count).unwrap_or(i64::MAX));
-    Row { name: bucket.name(page.words).to_owned(), url: None, cells: vec![count.into(), money.into()], notes: Vec::new() }
+    Row {
+        name: bucket.name(page.words).to_owned(),
+        url: None,
+        cells: vec![count.into(), money.into()],
+        notes: Vec::new(),
+    }
 }
 
 fn oldest(page: &Page<'_>) -> Section {

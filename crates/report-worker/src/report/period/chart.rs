@@ -88,8 +88,8 @@ fn by_month(page: &Page<'_>, lines: &[(&Line, Money)]) -> Result<Bars, SumTooLar
     over_time(
         lines,
         months.map(|first| {
-            let name = names::month(first, page.locale());
-            (first, name.chars().take(3).collect(), format!("{name} {}", first.year()))
+            let name = format!("{} {}", names::month(first, page.locale()), first.year());
+            (first, names::month_short(first, page.locale()).to_owned(), name)
         }),
     )
 }
@@ -101,11 +101,12 @@ fn over_time(
 ) -> Result<Bars, SumTooLarge> {
     let mut bars: BTreeMap<Date, (String, String, Totals)> =
         firsts.map(|(first, label, name)| (first, (label, name, Totals::default()))).collect();
+    // A day on which nothing came has a height, too: none.
+    let nothing = lines.first().and_then(|(_, money)| Money::from_minor(0, money.currency()));
+    for ((_, _, totals), nothing) in bars.values_mut().zip(nothing.into_iter().cycle()) {
+        totals.add(nothing)?;
+    }
     for (line, money) in lines {
-        for (_, _, totals) in bars.values_mut() {
-            // A day on which nothing came has a height, too: none.
-            totals.add(nothing(*money))?;
-        }
         if let Some((_, (_, _, totals))) = bars.range_mut(..=line.date()).next_back() {
             totals.add(*money)?;
         }
@@ -129,9 +130,4 @@ fn by_owner(page: &Page<'_>, figure: SectionKind, lines: &[(&Line, Money)]) -> R
         bars.push((name.clone(), name, others));
     }
     Ok(bars)
-}
-
-/// No money, of the same currency.
-fn nothing(money: Money) -> Money {
-    Money::from_minor(0, money.currency()).expect("it is the currency of money")
 }

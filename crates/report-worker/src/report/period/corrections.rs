@@ -1,10 +1,13 @@
 //! What earlier reports told of earlier periods and is no longer so: was, now, net effect, when.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Page, capitalised, headlines, noun_of, section_of, total};
 use crate::domain::entries::{Correction, Entry, Figure};
 use crate::domain::money::{Sum, SumTooLarge, Totals};
+use crate::domain::period::Period;
+use crate::domain::record::RecordKey;
 use crate::report::build::{ColumnOf, amount, moment};
 use crate::report::corrections::{COLUMNS, word};
 use crate::report::document::{Cell, ColumnKind, Headline, Row, Section, Value};
@@ -13,7 +16,7 @@ use crate::report::section::SectionKind;
 use crate::report::text::one_line;
 use crate::report::words::fill;
 
-/// The table of the corrections, and what the period before comes to with them.
+/// The table of the corrections, and what they come to for each figure of each period.
 pub(super) fn sections(page: &Page<'_>) -> Result<Vec<Section>, SumTooLarge> {
     let rows = rows(page)?;
     if rows.is_empty() {
@@ -22,50 +25,78 @@ pub(super) fn sections(page: &Page<'_>) -> Result<Vec<Section>, SumTooLarge> {
     let net = net(page)?;
     let title = page.words.nouns.corrections.title;
     let corrections = Section {
-        total: total(COLUMNS.len() - 1, &net),
+        // Won deals and paid invoices have no common sum.
+        total: net.values().next().filter(|_| net.len() == 1).and_then(|(_, tally)| total(COLUMNS.len() - 1, tally)),
         ..page.section(SectionKind::Corrections.as_str(), title, &COLUMNS, rows)
     };
     Ok(std::iter::once(corrections).chain(corrected(page)?).collect())
 }
 
-/// How many there are, and their net effect.
+/// How many there are, and their net effect: on each figure, where it is more than one.
 pub(super) fn headline(page: &Page<'_>) -> Result<Option<Headline>, SumTooLarge> {
-    let count = rows(page)?.len();
-    let sums = net(page)?.totals.sums();
-    let instead = sums.is_empty().then(|| page.words.notes.no_net_effect.to_owned());
+    let (count, net) = (rows(page)?.len(), net(page)?);
+    let mut sums = Vec::new();
+    let mut parts = Vec::new();
+    for (figure, tally) in net.values() {
+        sums = tally.totals.sums();
+        if !sums.is_empty() {
+            parts.push(format!("{} {}", noun_of(*figure, page.words).short_many, page.locale().sums(&sums)));
+        }
+    }
+    let instead = match parts.as_slice() {
+        [] => Some(page.words.notes.no_net_effect.to_owned()),
+        _ if net.len() == 1 => None,
+        parts => Some(parts.join(", ")),
+    };
+    if instead.is_some() {
+        sums.clear();
+    }
     let label = page.noun(&page.words.nouns.corrections, count).to_owned();
     Ok((count > 0).then_some(Headline { label, count, sums, instead, before: None }))
 }
 
-/// The net effect of all corrections.
-fn net(page: &Page<'_>) -> Result<Tally, SumTooLarge> {
-    let mut net = Tally::default();
+/// The net effect of all corrections, by the section that a figure is listed in.
+fn net(page: &Page<'_>) -> Result<BTreeMap<SectionKind, (Figure, Tally)>, SumTooLarge> {
+    let mut net = BTreeMap::new();
     for correction in page.figures.corrections.iter().flat_map(|record| &record.corrections) {
-        correction.add_effect(&mut net.totals)?;
+        let entry = net.entry(section_of(correction.figure));
+        let (_, tally): &mut (Figure, Tally) = entry.or_insert((correction.figure, Tally::default()));
+        correction.add_effect(&mut tally.totals)?;
     }
     Ok(net)
 }
 
+/// What the report's own period has of the corrected records: there it is news.
+type InPeriod = BTreeSet<(RecordKey, Figure)>;
+
 /// A row for each corrected figure of a record; a merge is one row.
 fn rows(page: &Page<'_>) -> Result<Vec<Row>, SumTooLarge> {
+    let corrected: BTreeSet<RecordKey> = page.figures.corrections.iter().map(|record| record.key).collect();
+    let lines = page.figures.lines.iter().filter(|line| corrected.contains(&line.key));
+    let in_period: InPeriod = lines.map(|line| (line.key, line.entry.figure)).collect();
     let mut rows = Vec::new();
     for record in &page.figures.corrections {
         let each = if record.merged.is_empty() { 1 } else { record.corrections.len().max(1) };
         for corrections in record.corrections.chunks(each) {
-            rows.push(row(page, record, corrections)?);
+            rows.push(row(page, record, corrections, &in_period)?);
         }
     }
     Ok(rows)
 }
 
-fn row(page: &Page<'_>, record: &CorrectedRecord, corrections: &[Correction]) -> Result<Row, SumTooLarge> {
+fn row(
+    page: &Page<'_>,
+    record: &CorrectedRecord,
+    corrections: &[Correction],
+    in_period: &InPeriod,
+) -> Result<Row, SumTooLarge> {
     let mut effect = Totals::default();
     corrections.iter().try_for_each(|correction| correction.add_effect(&mut effect))?;
     let was: Vec<&Entry> = corrections.iter().filter_map(|correction| correction.was.as_ref()).collect();
     let is: Vec<&Entry> = corrections.iter().filter_map(|correction| correction.now.as_ref()).collect();
     let mut now = entries(page, &is)?;
     if let (Some(was), []) = (was.first(), is.as_slice())
-        && is_in_period(page, record, was.figure)
+        && in_period.contains(&(record.key, was.figure))
     {
         let name = page.name_of(&page.figures.period);
         now = now.noted(fill(page.words.period.corrected.now_in, &[&name]));
@@ -80,11 +111,6 @@ fn row(page: &Page<'_>, record: &CorrectedRecord, corrections: &[Correction]) ->
         Value::Sums(effect.all_sums()).into(),
     ];
     Ok(row)
-}
-
-/// True if the report's own period has the figure of the record: there it is news.
-fn is_in_period(page: &Page<'_>, record: &CorrectedRecord, figure: Figure) -> bool {
-    page.figures.lines.iter().any(|line| line.key == record.key && line.entry.figure == figure)
 }
 
 /// What happened, in words; where it was nothing that changes figures, what came of it.
@@ -120,7 +146,8 @@ fn entries(page: &Page<'_>, entries: &[&Entry]) -> Result<Cell, SumTooLarge> {
         }
     };
     let unbillable = entries.iter().any(|entry| !entry.billable).then(|| page.words.notes.not_billable.to_owned());
-    let notes: Vec<String> = figure.map(|entry| told(page, entry)).into_iter().chain(cell.note.clone()).chain(unbillable).collect();
+    let notes: Vec<String> =
+        figure.map(|entry| told(page, entry)).into_iter().chain(cell.note.clone()).chain(unbillable).collect();
     Ok(if notes.is_empty() { cell } else { cell.noted(notes.join("; ")) })
 }
 
@@ -129,47 +156,42 @@ fn told(page: &Page<'_>, entry: &Entry) -> String {
     format!("{}, {}", noun_of(entry.figure, page.words).short_one, page.period_of(entry.date.date))
 }
 
-/// What the figures of the period before were as sent, the corrections of them, and both together.
+/// The net effects by figure and period; of the period before also what was sent, and what it comes to with them.
 fn corrected(page: &Page<'_>) -> Result<Option<Section>, SumTooLarge> {
     const COLUMNS: [ColumnOf; 3] = [
         (|columns| columns.as_sent, ColumnKind::Money),
         (|columns| columns.net_effect, ColumnKind::Money),
         (|columns| columns.with_corrections, ColumnKind::Money),
     ];
-    let before = &page.figures.before;
-    // By the section that a figure is listed in, and with what it is called.
-    let mut effects: BTreeMap<SectionKind, (Figure, Totals, Totals)> = BTreeMap::new();
+    let Period { cadence, .. } = page.figures.period;
+    let mut effects: BTreeMap<(SectionKind, Reverse<Period>), Effect> = BTreeMap::new();
     for correction in page.figures.corrections.iter().flat_map(|record| &record.corrections) {
-        let counted = |entry: &Option<Entry>| {
-            entry.as_ref().filter(|entry| before.contains(entry.date.date)).and_then(Entry::money)
-        };
-        let (was, now) = (counted(&correction.was), counted(&correction.now));
-        let entry = effects.entry(section_of(correction.figure));
-        let (_, sent, effect) = entry.or_insert((correction.figure, Totals::default(), Totals::default()));
-        // What was sent is what is in the books now, less what has come since, and with what has gone.
-        if let Some(money) = now {
-            sent.subtract(money)?;
-            effect.add(money)?;
-        }
-        if let Some(money) = was {
-            sent.add(money)?;
-            effect.subtract(money)?;
+        for (entry, was_told) in [(&correction.was, true), (&correction.now, false)] {
+            let Some((entry, money)) = entry.as_ref().and_then(|entry| Some((entry, entry.money()?))) else { continue };
+            let period = Period::containing(cadence, entry.date.date, &page.figures.calendar);
+            let effect =
+                effects.entry((section_of(entry.figure), Reverse(period))).or_insert_with(|| Effect::of(entry));
+            let (more, less) =
+                if was_told { (&mut effect.told, &mut effect.net) } else { (&mut effect.net, &mut effect.told) };
+            more.add(money)?;
+            less.subtract(money)?;
         }
     }
     let mut rows = Vec::new();
-    for (section, (figure, mut sent, effect)) in effects {
-        let now = headlines::tally_before(page, section)?.totals;
-        sent.add_all(&now)?;
-        let name = capitalised(noun_of(figure, page.words).many);
-        for net in effect.sums() {
+    for ((section, Reverse(period)), mut effect) in effects {
+        let is_known = period == page.figures.before;
+        let now = if is_known { headlines::tally_before(page, section)?.totals } else { Totals::default() };
+        // What was sent is what is in the books now, less what has come since, and with what has gone.
+        effect.told.add_all(&now)?;
+        for net in effect.net.sums() {
             let of = |totals: &Totals| {
-                let of_currency = |sum: &Sum| sum.currency() == net.currency();
-                let sums: Vec<_> = totals.all_sums().into_iter().filter(of_currency).collect();
-                Cell::from(if sums.is_empty() { Value::Nothing } else { Value::Sums(sums) })
+                let sums: Vec<Sum> =
+                    totals.all_sums().into_iter().filter(|sum| sum.currency() == net.currency()).collect();
+                Cell::from(if is_known && !sums.is_empty() { Value::Sums(sums) } else { Value::Nothing })
             };
-            let cells = vec![of(&sent), Value::Sums(vec![net]).into(), of(&now)];
-            let name = format!("{name}, {}", page.name_of(before));
-            rows.push(Row { name, url: None, cells, notes: Vec::new() });
+            let name = capitalised(noun_of(effect.figure, page.words).many);
+            let cells = vec![of(&effect.told), Value::Sums(vec![net]).into(), of(&now)];
+            rows.push(Row { name: format!("{name}, {}", page.name_of(&period)), url: None, cells, notes: Vec::new() });
         }
     }
     let title = page.words.period.titles.corrected;
@@ -177,4 +199,19 @@ fn corrected(page: &Page<'_>) -> Result<Option<Section>, SumTooLarge> {
         record_column: page.words.columns.figure.to_owned(),
         ..page.section("corrected", title, &COLUMNS, rows)
     }))
+}
+
+/// What corrections do to a figure of a period.
+struct Effect {
+    figure: Figure,
+    /// What was told, less what is so.
+    told: Totals,
+    /// What is so, less what was told.
+    net: Totals,
+}
+
+impl Effect {
+    fn of(entry: &Entry) -> Self {
+        Self { figure: entry.figure, told: Totals::default(), net: Totals::default() }
+    }
 }

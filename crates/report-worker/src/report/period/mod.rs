@@ -8,6 +8,8 @@ mod home;
 mod lists;
 mod names;
 mod notes;
+#[cfg(test)]
+mod properties;
 mod recurring;
 mod sample;
 mod summaries;
@@ -49,7 +51,9 @@ pub fn build(definition: &Definition, figures: &PeriodFigures, scene: &Scene<'_>
     let is_state = |key: &str| [SectionKind::Ageing.as_str(), ageing::OLDEST].contains(&key);
     let is_about_state = !definition.sections.iter().any(could_be_news);
     let has_news = sections.iter().any(|section| is_about_state || !is_state(&section.key))
-        || headlines.iter().any(|(kind, headline)| could_be_news(kind) && *kind != SectionKind::Overdue && headline.count > 0);
+        || headlines
+            .iter()
+            .any(|(kind, headline)| could_be_news(kind) && *kind != SectionKind::Overdue && headline.count > 0);
     let title = definition.title(page.words);
     let shows_figures = page.has(SectionKind::Figures);
     let document = Document {
@@ -97,7 +101,11 @@ impl<'a> Page<'a> {
     /// The last day that the report knows.
     fn last_day(&self) -> Date {
         let last = self.figures.period.to.saturating_sub(1.day());
-        if self.figures.is_over { last } else { last.min(self.scene.now.to_zoned(self.scene.rules.zone.clone()).date()) }
+        if self.figures.is_over {
+            last
+        } else {
+            last.min(self.scene.now.to_zoned(self.scene.rules.zone.clone()).date())
+        }
     }
 
     /// A period in words: `October 2026`.

@@ -11,7 +11,8 @@ pub(super) fn in_words(period: &Period, calendar: &Calendar, locale: Locale) -> 
     let words = locale.words().period;
     let name = period.name(calendar);
     // A fiscal year is a year of its own where it does not begin in January.
-    let year = |year: &str| year.strip_prefix("FY").map_or_else(|| year.to_owned(), |year| fill(words.fiscal_year, &[year]));
+    let year =
+        |year: &str| year.strip_prefix("FY").map_or_else(|| year.to_owned(), |year| fill(words.fiscal_year, &[year]));
     match period.cadence {
         Cadence::Daily => locale.date(period.from),
         Cadence::Weekly => fill(words.week_of, &[&locale.date(period.from)]),
@@ -26,8 +27,17 @@ pub(super) fn in_words(period: &Period, calendar: &Calendar, locale: Locale) -> 
 
 /// The month that a day lies in.
 pub(super) fn month(day: Date, locale: Locale) -> &'static str {
-    let index = usize::try_from(day.month()).unwrap_or(1).saturating_sub(1);
-    locale.words().period.months.get(index).copied().unwrap_or_default()
+    named(&locale.words().period.months, day)
+}
+
+/// The month that a day lies in, where there is little room.
+pub(super) fn month_short(day: Date, locale: Locale) -> &'static str {
+    named(&locale.words().period.months_short, day)
+}
+
+fn named(months: &[&'static str; 12], day: Date) -> &'static str {
+    let index = usize::try_from(day.month() - 1).expect("months count from 1");
+    months[index]
 }
 
 #[cfg(test)]
@@ -49,6 +59,10 @@ mod tests {
             let plain = Cadence::ALL.map(|cadence| name(cadence, &Calendar::default())).join(" | ");
             lines.push(format!("{plain} | {} | {}", name(Cadence::Quarterly, &fiscal), name(Cadence::Yearly, &fiscal)));
         }
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        14 Oct 2026 | week of 12 Oct 2026 | October 2026 | Q4 2026 | 2026 | Q3 FY2027 | FY2027
+        14.10.2026 | Woche vom 12.10.2026 | Oktober 2026 | 4. Quartal 2026 | 2026 | 3. Quartal GJ 2027 | GJ 2027
+        14/10/2026 | semaine du 12/10/2026 | octobre 2026 | T4 2026 | 2026 | T3 exercice 2027 | exercice 2027
+        ");
     }
 }

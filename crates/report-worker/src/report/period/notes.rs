@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Page, headlines, home, states_its_day};
+use super::{Page, headlines, home, section_of, states_its_day};
+use crate::domain::completeness::Completeness;
 use crate::domain::ledger::Line;
-use crate::report::build::days_and_amounts;
+use crate::report::build::{Scene, days_and_amounts};
 use crate::report::completeness::completeness;
 use crate::report::document::Section;
 use crate::report::section::SectionKind;
@@ -20,8 +21,10 @@ pub(super) fn notes(page: &Page<'_>, sections: &[Section], is_quiet: bool) -> Ve
     if !figures.is_over {
         notes.push(words.running.to_owned());
     }
-    notes.extend(counted(figures.unread, words.unread_one, words.unread_many));
-    notes.push(completeness(page.scene));
+    // What the report did not wait for any longer may have been read by now; it is not in these figures.
+    let known = page.scene.completeness;
+    let known = Completeness { unread: known.unread.max(figures.unread), ..known.clone() };
+    notes.push(completeness(&Scene { completeness: &known, ..page.scene.clone() }));
     notes.push(days_and_amounts(page.scene));
     if figures.revision > 1 {
         notes.push(fill(words.revision, &[&figures.revision.to_string()]));
@@ -34,7 +37,8 @@ pub(super) fn notes(page: &Page<'_>, sections: &[Section], is_quiet: bool) -> Ve
     if page.has(SectionKind::Figures) {
         notes.extend(home::rates(page, &headlines::converted(page)));
     }
-    let shown: Vec<&Line> = figures.lines.iter().filter(|line| is_shown(page, line, sections)).collect();
+    let kinds = shown_kinds(page, sections);
+    let shown: Vec<&Line> = figures.lines.iter().filter(|line| kinds.contains(&kind_of(line))).collect();
     let records = |is: fn(&Line) -> bool| {
         let keys: BTreeSet<_> = shown.iter().filter(|line| is(line)).map(|line| line.key).collect();
         u64::try_from(keys.len()).unwrap_or(u64::MAX)
@@ -42,26 +46,32 @@ pub(super) fn notes(page: &Page<'_>, sections: &[Section], is_quiet: bool) -> Ve
     let unsettled = records(|line| line.face.unsettled);
     let undated = records(|line| states_its_day(line.entry.figure) && !line.entry.date.stated);
     let rounded = shown.iter().filter(|line| line.entry.amount.rounded).count();
-    notes.extend(counted(unsettled, words.unsettled_one, words.unsettled_many));
-    notes.extend(counted(undated, words.undated_one, words.undated_many));
-    notes.extend(counted(u64::try_from(rounded).unwrap_or(u64::MAX), words.rounded_one, words.rounded_many));
+    notes.extend(counted(page, unsettled, words.unsettled_one, words.unsettled_many));
+    notes.extend(counted(page, undated, words.undated_one, words.undated_many));
+    notes.extend(counted(page, u64::try_from(rounded).unwrap_or(u64::MAX), words.rounded_one, words.rounded_many));
     notes
 }
 
-/// True if a table lists the line, or adds it up.
-fn is_shown(page: &Page<'_>, line: &Line, sections: &[Section]) -> bool {
-    let kind = if line.entry.billable { super::section_of(line.entry.figure) } else { SectionKind::NonBillable };
-    let is_closed = matches!(kind, SectionKind::Won | SectionKind::Lost);
+/// The section that a line stands in.
+fn kind_of(line: &Line) -> SectionKind {
+    if line.entry.billable { section_of(line.entry.figure) } else { SectionKind::NonBillable }
+}
+
+/// What the tables list or add up.
+fn shown_kinds(page: &Page<'_>, sections: &[Section]) -> Vec<SectionKind> {
+    let mut kinds: Vec<SectionKind> = sections.iter().filter_map(|section| SectionKind::parse(&section.key)).collect();
     let by = [SectionKind::ByOwner, SectionKind::ByPipeline, SectionKind::ByCompany];
-    let has = |kind: SectionKind| sections.iter().any(|section| section.key == kind.as_str());
-    has(kind) || (is_closed && by.into_iter().any(|kind| page.has(kind)))
+    if by.into_iter().any(|kind| page.has(kind)) {
+        kinds.extend([SectionKind::Won, SectionKind::Lost]);
+    }
+    kinds
 }
 
 /// A sentence about so many, or nothing about none.
-fn counted(count: u64, one: &str, many: &str) -> Option<String> {
+fn counted(page: &Page<'_>, count: u64, one: &str, many: &str) -> Option<String> {
     match count {
         0 => None,
         1 => Some(one.to_owned()),
-        many_of => Some(fill(many, &[&many_of.to_string()])),
+        _ => Some(fill(many, &[&page.locale().count(i64::try_from(count).unwrap_or(i64::MAX))])),
     }
 }

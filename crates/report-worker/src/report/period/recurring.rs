@@ -33,10 +33,8 @@ pub(super) fn tally(page: &Page<'_>, property: &str) -> Result<Tally, SumTooLarg
 
 /// The deals won with what recurs of them.
 pub(super) fn section(page: &Page<'_>) -> Result<Option<Section>, SumTooLarge> {
-    let properties: [(&str, ColumnOf); 2] = [
-        (ARR, (|columns| columns.arr, ColumnKind::Money)),
-        (MRR, (|columns| columns.mrr, ColumnKind::Money)),
-    ];
+    let properties: [(&str, ColumnOf); 2] =
+        [(ARR, (|columns| columns.arr, ColumnKind::Money)), (MRR, (|columns| columns.mrr, ColumnKind::Money))];
     let mut columns: Vec<ColumnOf> =
         vec![(|columns| columns.company, ColumnKind::Text), (|columns| columns.owner, ColumnKind::Text)];
     let mut present = Vec::new();

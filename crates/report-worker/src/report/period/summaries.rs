@@ -89,7 +89,9 @@ pub(super) fn name<'f>(section: SectionKind, face: &'f Face, words: &Words) -> (
 /// What sorts a name: the money won in each currency, then the money lost.
 fn sums(group: &ByCurrency, order: &[&'static str]) -> Vec<i128> {
     let of = |side: fn(&Closed) -> &Tally| {
-        order.iter().map(move |&code| group.get(&Some(code)).and_then(|it| side(it).totals.get(code)).unwrap_or_default())
+        order
+            .iter()
+            .map(move |&code| group.get(&Some(code)).and_then(|it| side(it).totals.get(code)).unwrap_or_default())
     };
     of(|closed| &closed.won).chain(of(|closed| &closed.lost)).collect()
 }

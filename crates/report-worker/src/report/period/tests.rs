@@ -6,11 +6,14 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::domain::account::{Account, Closing, Stage, Stages};
-use crate::domain::changes::Rules;
+use crate::domain::changes::{ChangeKind, Rules};
 use crate::domain::completeness::Completeness;
+use crate::domain::entries::Correction;
+use crate::domain::money::Amount;
 use crate::domain::period::{Cadence, Calendar};
 use crate::report::definition::{Schedule, Trigger};
 use crate::report::locale::{Dates, Language};
+use crate::report::period_figures::CorrectedRecord;
 use crate::report::render::plain_text;
 
 fn at(text: &str) -> Timestamp {
@@ -18,7 +21,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// Does something with a scene of the morning of 1 December 2026 in Berlin, at which the books were open since spring.
-fn in_scene<R>(language: Language, then: impl FnOnce(&Scene<'_>) -> R) -> R {
+pub(super) fn in_scene<R>(language: Language, then: impl FnOnce(&Scene<'_>) -> R) -> R {
     let account = Account {
         portal_id: 4242,
         company_currency: "EUR".into(),
@@ -26,7 +29,8 @@ fn in_scene<R>(language: Language, then: impl FnOnce(&Scene<'_>) -> R) -> R {
         ui_domain: "app-eu1.hubspot.com".into(),
     };
     let stage = |closing| Stage { label: String::new(), closing };
-    let stages = Stages([("won", Closing::Won), ("lost", Closing::Lost)].map(|(id, it)| (id.to_owned(), stage(it))).into());
+    let stages =
+        Stages([("won", Closing::Won), ("lost", Closing::Lost)].map(|(id, it)| (id.to_owned(), stage(it))).into());
     let zone = TimeZone::get("Europe/Berlin").unwrap();
     let rules =
         Rules { books_open_at: at("2026-05-04T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
@@ -37,7 +41,7 @@ fn in_scene<R>(language: Language, then: impl FnOnce(&Scene<'_>) -> R) -> R {
     then(&Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness })
 }
 
-fn definition(cadence: Cadence) -> Definition {
+pub(super) fn definition(cadence: Cadence) -> Definition {
     Definition::new("month-end", Trigger::Schedule(Schedule { cadence, at: Time::midnight() }))
 }
 
@@ -67,4 +71,217 @@ fn a_month_reads_well_in_each_language() {
         let all = format!("{}\n\n{}\n{charts:?}\n", document.subject, plain_text(&document));
         insta::assert_snapshot!(format!("month_{word}"), all);
     }
+}
+
+#[test]
+fn a_subject_says_the_news_of_any_period() {
+    let mut subjects = Vec::new();
+    for cadence in Cadence::ALL {
+        for (language, _) in Language::ALL {
+            let document = built(language, cadence, |_, _, _| {}).document;
+            let on = document.sections.iter().find(|section| section.chart.is_some()).map(|section| &*section.key);
+            subjects.push(format!("{} [{}]", document.subject, on.unwrap_or_default()));
+        }
+    }
+    insta::assert_snapshot!(subjects.join("\n"), @r"
+    30 Nov 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [by-owner]
+    30.11.2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [by-owner]
+    30/11/2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [by-owner]
+    Week of 23 Nov 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50 and more · Month end [by-owner]
+    Woche vom 23.11.2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [by-owner]
+    Semaine du 23/11/2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [by-owner]
+    November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [won]
+    November 2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [won]
+    Novembre 2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [won]
+    Q3 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [won]
+    3. Quartal 2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [won]
+    T3 2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [won]
+    2025: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [won]
+    2025: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 €, 4 Zahlungseingänge 23.995,50 € und mehr · Month end [won]
+    2025 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [won]
+    ");
+}
+
+#[test]
+fn a_single_thing_agrees_in_every_language() {
+    let subjects = Language::ALL.map(|(language, _)| {
+        built(language, Cadence::Monthly, |definition, figures, _| {
+            definition.title = Some("Acme".to_owned());
+            figures.lines.retain(|line| line.face.name == "Data warehouse" || line.entry.figure == Figure::Lost);
+            figures.lines.truncate(2);
+            figures.corrections.truncate(1);
+            figures.ageing.clear();
+        })
+        .document
+        .subject
+    });
+    insta::assert_snapshot!(subjects.join("\n"), @r"
+    November 2026: 1 deal won €23,750.00, 1 correction −€12,300.50, 1 deal lost €990.00 · Acme
+    November 2026: 1 gewonnener Deal 23.750,00 €, 1 Korrektur −12.300,50 €, 1 verlorener Deal 990,00 € · Acme
+    Novembre 2026 : 1 transaction gagnée 23 750,00 €, 1 correction −12 300,50 €, 1 transaction perdue 990,00 € · Acme
+    ");
+}
+
+#[test]
+fn a_quiet_period_says_so() {
+    for (language, _) in Language::ALL {
+        let quiet = |keep_ageing: bool| {
+            built(language, Cadence::Monthly, |_, figures, _| {
+                figures.lines.clear();
+                figures.corrections.clear();
+                if !keep_ageing {
+                    figures.ageing.clear();
+                }
+            })
+        };
+        let Built { document, is_empty } = quiet(false);
+        assert!(is_empty && document.sections.is_empty());
+        assert_eq!(document.notes[0], language_words(language).period.quiet);
+        assert!(document.subject.contains(language_words(language).period.nothing_new), "{}", document.subject);
+        assert!(document.headlines.iter().all(|headline| headline.count == 0 && headline.before.is_some()));
+        let Built { document, is_empty } = quiet(true);
+        assert!(is_empty, "what is owed is no news where something else could be");
+        assert_eq!(document.sections.iter().map(|it| &*it.key).collect::<Vec<_>>(), ["ageing", "oldest"]);
+    }
+    let about_ageing = built(Language::En, Cadence::Weekly, |definition, figures, _| {
+        definition.sections = vec![SectionKind::Figures, SectionKind::Ageing];
+        figures.lines.clear();
+    });
+    assert!(!about_ageing.is_empty, "it is what this report is about");
+}
+
+fn language_words(language: Language) -> &'static Words {
+    Locale { language, dates: Dates::Local }.words()
+}
+
+#[test]
+fn what_speaks_against_the_figures_stands_at_the_end() {
+    let notes = |language| {
+        built(language, Cadence::Monthly, |_, figures, scene| {
+            (figures.unread, figures.revision, figures.is_over) = (1_200, 2, false);
+            let line = &mut figures.lines[0];
+            line.entry.date.stated = false;
+            line.entry.amount = Amount::read(Some("12.345"), "EUR");
+            line.face = std::sync::Arc::new(Face { unsettled: true, ..(*line.face).clone() });
+            assert!(scene.rules.books_open_at < figures.period.start(scene.rules.zone));
+            figures.period = figures.period.previous(&figures.calendar);
+            while figures.period.start(scene.rules.zone) > scene.rules.books_open_at {
+                figures.period = figures.period.previous(&figures.calendar);
+            }
+        })
+        .document
+        .notes
+        .join("\n")
+    };
+    insta::assert_snapshot!(notes(Language::En), @r"
+    The period is not over yet: these are its figures so far.
+    Not known to be complete: 1200 records that HubSpot told of could not be read yet.
+    Days are those of Europe/Berlin. Amounts are as in HubSpot at 1 Dec 2026 07:00.
+    Revision 2 of this report, built anew from the books.
+    What was closed before 4 May 2026 is as HubSpot showed it then.
+    Rates recorded in HubSpot with these records: USD 0.921 (5 Nov 2026 to 18 Nov 2026).
+    1 record is as last read: HubSpot did not show the announced change in time.
+    1 record has no date in HubSpot and counts on the day on which it changed.
+    1 amount was rounded to the smallest unit of its currency.
+    ");
+    assert_eq!(notes(Language::De).lines().count(), notes(Language::En).lines().count());
+    assert_eq!(notes(Language::Fr).lines().count(), notes(Language::En).lines().count());
+}
+
+#[test]
+fn only_what_is_asked_for_is_there() {
+    let document = built(Language::En, Cadence::Monthly, |definition, _, _| {
+        definition.sections = vec![SectionKind::Refunds, SectionKind::ByOwner, SectionKind::Corrections];
+    })
+    .document;
+    assert!(document.headlines.is_empty());
+    let keys: Vec<_> = document.sections.iter().map(|section| &*section.key).collect();
+    assert_eq!(keys, ["corrections", "corrected", "by-owner"], "corrections first, and nothing empty");
+    insta::assert_snapshot!(document.subject, @"November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50 · Month end");
+    assert!(section(&document, "by-owner").chart.is_some());
+}
+
+#[test]
+fn a_merge_is_one_row() {
+    let document = built(Language::En, Cadence::Monthly, |_, figures, _| {
+        let maintenance = figures.corrections.pop().unwrap();
+        let was = maintenance.corrections[0].was.clone();
+        let both = [Correction { figure: Figure::Won, was, now: None }, maintenance.corrections[0].clone()];
+        figures.corrections = vec![CorrectedRecord {
+            corrections: both.to_vec(),
+            kinds: vec![ChangeKind::RecordMerged],
+            merged: vec!["Fleet\nmaintenance (copy)".to_owned()],
+            ..maintenance
+        }];
+    })
+    .document;
+    let table = section(&document, "corrections");
+    assert_eq!(table.rows.len(), 1);
+    let cells: Vec<_> = table.rows[0].cells.iter().map(|cell| document.locale.cell(cell)).collect();
+    insta::assert_snapshot!(cells.join(" | "), @"merged | 7 Nov 2026 16:12 | €10,400.00 (won, October 2026) | €4,700.00 (won, October 2026) | −€5,700.00");
+    assert_eq!(table.rows[0].notes, ["merged from Fleet maintenance (copy)"]);
+    assert_eq!(document.locale.sums(&table.total.unwrap().sums), "−€5,700.00");
+}
+
+#[test]
+fn figures_of_several_sorts_have_no_common_sum() {
+    let document = built(Language::En, Cadence::Monthly, |_, figures, _| {
+        let mut voided = figures.corrections[1].clone();
+        let [Correction { figure, was, now }] = &mut voided.corrections[..] else { unreachable!("the sample has one") };
+        (*figure, *now) = (Figure::InvoiceCreated, None);
+        was.as_mut().unwrap().figure = Figure::InvoiceCreated;
+        voided.kinds.clear();
+        figures.corrections.push(voided);
+    })
+    .document;
+    assert_eq!(section(&document, "corrections").total, None);
+    let headline = document.headlines.last().unwrap();
+    insta::assert_snapshot!(document.locale.headline(headline), @"3 corrections: won −€12,800.50, created −€5,200.00");
+    let rows = section(&document, "corrected").rows.into_iter().map(|row| {
+        let cells: Vec<_> = row.cells.iter().map(|cell| document.locale.cell(cell)).collect();
+        format!("{}: {}", row.name, cells.join(" | "))
+    });
+    insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+    Deals won, October 2026: €46,040.50 | −€12,800.50 | €33,240.00
+    Invoices created, October 2026: €15,100.00 | −€5,200.00 | €9,900.00
+    ");
+}
+
+#[test]
+fn an_amount_without_a_rate_is_not_in_the_home_currency() {
+    let document = built(Language::En, Cadence::Monthly, |_, figures, _| {
+        let line = figures.lines.iter_mut().find(|line| line.face.name == "Warehouse scanners").unwrap();
+        line.face = std::sync::Arc::new(Face { rate: None, ..(*line.face).clone() });
+        let line = figures.lines.iter_mut().find(|line| line.face.name == "Fleet telemetry").unwrap();
+        line.entry.amount = Amount::read(Some("1000000"), "JPY");
+    })
+    .document;
+    insta::assert_snapshot!(document.locale.headline(&document.headlines[1]), @"9 deals won, converted to EUR: ≈ €1,018,121.25 at the rates recorded in HubSpot, without 1 amount that has no rate");
+    insta::assert_snapshot!(document.notes.last().unwrap(), @"Rates recorded in HubSpot with these records: JPY 0.921 (18 Nov 2026).");
+}
+
+#[test]
+fn yen_dinars_and_negative_amounts_are_exact() {
+    let document = built(Language::De, Cadence::Monthly, |_, figures, _| {
+        figures.lines.retain(|line| line.entry.figure == Figure::Won);
+        let amounts =
+            [("1234567", "JPY"), ("-1.2345", "KWD"), ("1.0005", "KWD"), ("-7", "JPY"), ("much", "EUR"), ("", "XXY")];
+        figures.lines.truncate(amounts.len());
+        for (line, (amount, currency)) in figures.lines.iter_mut().zip(amounts) {
+            line.entry.amount = Amount::read(Some(amount), currency);
+        }
+    })
+    .document;
+    let won = section(&document, "won");
+    let amounts: Vec<_> = won.rows.iter().map(|row| document.locale.cell(row.cells.last().unwrap())).collect();
+    insta::assert_snapshot!(amounts.join("\n"), @r"
+    1.234.567 JPY
+    −7 JPY
+    1,000 KWD
+    −1,234 KWD
+    much EUR (keine Zahl)
+    kein Betrag
+    ");
+    assert_eq!(won.left_out, 2);
+    insta::assert_snapshot!(document.locale.sums(&won.total.unwrap().sums), @"1.234.560 JPY und −0,234 KWD");
 }

@@ -6,6 +6,8 @@ use super::Noun;
 #[derive(Debug)]
 pub(in crate::report) struct PeriodWords {
     pub(in crate::report) months: [&'static str; 12],
+    /// The same where there is little room.
+    pub(in crate::report) months_short: [&'static str; 12],
     pub(in crate::report) week_of: &'static str,
     pub(in crate::report) quarter: &'static str,
     pub(in crate::report) fiscal_year: &'static str,
@@ -88,8 +90,6 @@ pub(in crate::report) struct ChartWords {
 /// What stands at a report's end.
 #[derive(Debug)]
 pub(in crate::report) struct PeriodNotes {
-    pub(in crate::report) unread_one: &'static str,
-    pub(in crate::report) unread_many: &'static str,
     pub(in crate::report) running: &'static str,
     pub(in crate::report) revision: &'static str,
     pub(in crate::report) books_opened: &'static str,
@@ -117,6 +117,7 @@ pub(super) const EN: PeriodWords = PeriodWords {
         "November",
         "December",
     ],
+    months_short: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
     week_of: "week of {}",
     quarter: "Q{} {}",
     fiscal_year: "FY{}",
@@ -177,8 +178,6 @@ pub(super) const EN: PeriodWords = PeriodWords {
         other_currencies: "other currencies are not in the picture",
     },
     notes: PeriodNotes {
-        unread_one: "Incomplete: 1 record that HubSpot told of could not be read before this report was built.",
-        unread_many: "Incomplete: {} records that HubSpot told of could not be read before this report was built.",
         running: "The period is not over yet: these are its figures so far.",
         revision: "Revision {} of this report, built anew from the books.",
         books_opened: "What was closed before {} is as HubSpot showed it then.",
@@ -207,6 +206,7 @@ pub(super) const DE: PeriodWords = PeriodWords {
         "November",
         "Dezember",
     ],
+    months_short: ["Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"],
     week_of: "Woche vom {}",
     quarter: "{}. Quartal {}",
     fiscal_year: "GJ {}",
@@ -241,7 +241,9 @@ pub(super) const DE: PeriodWords = PeriodWords {
         corrected: "Wie gesendet und wie korrigiert",
     },
     summaries: Summaries {
-        no_owner: "niemand zuständig", no_pipeline: "ohne Pipeline", no_company: "ohne Unternehmen"
+        no_owner: "niemand zuständig",
+        no_pipeline: "ohne Pipeline",
+        no_company: "ohne Unternehmen",
     },
     ageing: Ageing {
         buckets: ["nicht fällig", "1–30 Tage", "31–60 Tage", "61–90 Tage", "über 90 Tage"],
@@ -269,8 +271,6 @@ pub(super) const DE: PeriodWords = PeriodWords {
         other_currencies: "andere Währungen sind nicht im Bild",
     },
     notes: PeriodNotes {
-        unread_one: "Unvollständig: 1 von HubSpot gemeldeter Datensatz konnte vor diesem Bericht nicht gelesen werden.",
-        unread_many: "Unvollständig: {} von HubSpot gemeldete Datensätze konnten vor diesem Bericht nicht gelesen werden.",
         running: "Der Zeitraum läuft noch: Dies sind die Zahlen bis jetzt.",
         revision: "Fassung {} dieses Berichts, aus den Büchern neu erstellt.",
         books_opened: "Was vor dem {} abgeschlossen wurde, steht hier so, wie HubSpot es damals zeigte.",
@@ -299,6 +299,7 @@ pub(super) const FR: PeriodWords = PeriodWords {
         "novembre",
         "décembre",
     ],
+    months_short: ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
     week_of: "semaine du {}",
     quarter: "T{} {}",
     fiscal_year: "exercice {}",
@@ -332,9 +333,7 @@ pub(super) const FR: PeriodWords = PeriodWords {
         oldest: "Factures ouvertes les plus anciennes",
         corrected: "Chiffres envoyés et corrigés",
     },
-    summaries: Summaries {
-        no_owner: "sans responsable", no_pipeline: "sans pipeline", no_company: "sans entreprise"
-    },
+    summaries: Summaries { no_owner: "sans responsable", no_pipeline: "sans pipeline", no_company: "sans entreprise" },
     ageing: Ageing {
         buckets: ["non échu", "1 à 30 jours", "31 à 60 jours", "61 à 90 jours", "plus de 90 jours"],
         no_due_date: "sans date d’échéance",
@@ -361,8 +360,6 @@ pub(super) const FR: PeriodWords = PeriodWords {
         other_currencies: "les autres devises ne sont pas représentées",
     },
     notes: PeriodNotes {
-        unread_one: "Incomplet\u{A0}: 1 enregistrement annoncé par HubSpot n’a pas pu être lu avant ce rapport.",
-        unread_many: "Incomplet\u{A0}: {} enregistrements annoncés par HubSpot n’ont pas pu être lus avant ce rapport.",
         running: "La période n’est pas terminée\u{A0}: voici ses chiffres à ce jour.",
         revision: "Révision {} de ce rapport, reconstruite à partir des livres.",
         books_opened: "Ce qui a été conclu avant le {} figure ici tel que HubSpot le montrait alors.",
