@@ -70,8 +70,8 @@ fn owed<'a>(page: &Page<'a>) -> impl Iterator<Item = (&'a Balance, Option<i32>)>
 /// What is past due.
 pub(super) fn past_due(page: &Page<'_>) -> Result<Tally, SumTooLarge> {
     let mut tally = Tally::default();
-    let past_due = owed(page).filter(|(_, days)| Bucket::of(*days).is_past_due());
-    past_due.map(|(balance, _)| tally.add(&balance.owed.amount)).collect::<Result<(), _>>()?;
+    let mut past_due = owed(page).filter(|(_, days)| Bucket::of(*days).is_past_due());
+    past_due.try_for_each(|(balance, _)| tally.add(&balance.owed.amount))?;
     Ok(tally)
 }
 

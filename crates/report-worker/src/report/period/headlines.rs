@@ -43,9 +43,13 @@ pub(super) fn headlines(page: &Page<'_>) -> Result<Vec<Of>, SumTooLarge> {
     }
     if is_shown(page, SectionKind::Recurring) {
         let nouns = [(recurring::MRR, &page.words.period.mrr), (recurring::ARR, &page.words.period.arr)];
+        // What recurs each month is told of the same revenue as what recurs each year.
         for (property, noun) in nouns {
             let tally = recurring::tally(page, property)?;
-            headlines.extend((tally.count > 0).then(|| (SectionKind::Recurring, headline(page, noun, &tally))));
+            if tally.count > 0 {
+                headlines.push((SectionKind::Recurring, headline(page, noun, &tally)));
+                break;
+            }
         }
     }
     if is_shown(page, SectionKind::Overdue) {
@@ -106,15 +110,15 @@ pub(super) fn tally_before(page: &Page<'_>, figure: SectionKind) -> Result<Tally
 
 /// The figure in the company currency, where some of it is in others.
 fn in_home_currency(page: &Page<'_>, figure: SectionKind, of: &Headline) -> Result<Option<Headline>, SumTooLarge> {
-    let (words, locale) = (&page.words.period.home, page.locale());
+    let words = &page.words.period.home;
     let Some(converted) = home::converted(page, figure)? else { return Ok(None) };
-    let about = fill(words.about, &[&locale.money(converted.sum)]);
-    let about = match converted.without_rate {
-        0 => about,
-        1 => fill(words.without_one, &[&about]),
-        many => fill(words.without_many, &[&about, &many.to_string()]),
+    let label = fill(words.converted, &[&of.label]);
+    let label = match converted.without_rate {
+        0 => label,
+        1 => fill(words.without_one, &[&label]),
+        many => fill(words.without_many, &[&label, &many.to_string()]),
     };
-    let label = fill(words.converted, &[&of.label, converted.sum.currency()]);
+    let about = format!("≈ {}", page.locale().money(converted.sum));
     Ok(Some(Headline { label, count: of.count, sums: Vec::new(), instead: Some(about), before: None }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Page, currencies, noun_of, states_its_day, total};
+use super::{Page, capitalised, currencies, noun_of, states_its_day, total};
 use crate::domain::ledger::Line;
 use crate::domain::money::{Money, SumTooLarge};
 use crate::report::build::{ColumnOf, amount, moment, text};
@@ -105,14 +105,14 @@ pub(super) fn list(page: &Page<'_>, section: SectionKind) -> Result<Option<Secti
         _ => &DEALS,
     };
     let title = match section {
-        SectionKind::Overdue => page.words.period.titles.became_overdue,
-        _ => noun_of(first.entry.figure, page.words).title,
+        SectionKind::Overdue => page.words.period.titles.became_overdue.to_owned(),
+        _ => capitalised(noun_of(first.entry.figure, page.words).many),
     };
     if matches!(section, SectionKind::Won | SectionKind::Lost) {
         largest_first(&mut lines);
     }
     let tally = page.tally(section)?;
-    let mut table = table(page, section, title, columns, &lines);
+    let mut table = table(page, section, &title, columns, &lines);
     table.total = total(columns.len() - 1, &tally);
     table.left_out = usize::try_from(tally.left_out).unwrap_or(usize::MAX);
     Ok(Some(table))

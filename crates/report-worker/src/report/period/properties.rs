@@ -18,7 +18,7 @@ use crate::domain::period::{Cadence, Calendar};
 use crate::domain::time::BusinessDate;
 use crate::report::document::{Cell, Value};
 use crate::report::locale::Language;
-use crate::report::period_figures::{CorrectedRecord, Sums};
+use crate::report::period_figures::CorrectedRecord;
 
 /// Minor units by currency.
 type Minor = BTreeMap<&'static str, i128>;
@@ -261,7 +261,7 @@ proptest! {
                 }
             }
             for entry in now.iter() {
-                figures.sums_before.entry(entry.figure).or_insert_with(Sums::default).add(entry).unwrap();
+                figures.sums_before.entry(entry.figure).or_default().add(entry).unwrap();
                 if let Some(money) = entry.money() {
                     *net.entry(money.currency()).or_default() += i128::from(money.minor());
                 }
@@ -273,7 +273,7 @@ proptest! {
         }
         for line in &untouched {
             let entry = october(&line.entry);
-            figures.sums_before.entry(entry.figure).or_insert_with(Sums::default).add(&entry).unwrap();
+            figures.sums_before.entry(entry.figure).or_default().add(&entry).unwrap();
             if let Some(money) = entry.money() {
                 *sent.entry(section_of(entry.figure)).or_default().entry(money.currency()).or_default() += i128::from(money.minor());
             }

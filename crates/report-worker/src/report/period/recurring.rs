@@ -26,8 +26,8 @@ fn recurs(line: &Line, property: &str) -> Option<Amount> {
 /// How many deals won have such revenue, and how much.
 pub(super) fn tally(page: &Page<'_>, property: &str) -> Result<Tally, SumTooLarge> {
     let mut tally = Tally::default();
-    let amounts = page.lines(SectionKind::Won).filter_map(|line| recurs(line, property));
-    amounts.map(|amount| tally.add(&amount)).collect::<Result<(), _>>()?;
+    let mut amounts = page.lines(SectionKind::Won).filter_map(|line| recurs(line, property));
+    amounts.try_for_each(|amount| tally.add(&amount))?;
     Ok(tally)
 }
 

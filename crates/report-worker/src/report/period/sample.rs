@@ -14,34 +14,35 @@ use crate::domain::money::{Amount, SumTooLarge};
 use crate::domain::period::{Cadence, Calendar, Period};
 use crate::domain::record::{Kind, Record};
 use crate::report::build::Scene;
-use crate::report::period_figures::{CorrectedRecord, PeriodFigures, Sums};
+use crate::report::period_figures::{CorrectedRecord, PeriodFigures};
 use crate::report::sample::record;
 
 /// A closed deal: its name, its company, its owner, its amount and its currency, when it was closed in thousandths of the
-/// period (below zero in the period before), and what recurs of it each month.
-type Deal = (&'static str, &'static str, &'static str, &'static str, &'static str, i64, &'static str);
+/// period (below zero in the period before), and what recurs of it each month and each year.
+type Deal =
+    (&'static str, &'static str, &'static str, &'static str, &'static str, i64, Option<(&'static str, &'static str)>);
 
 const WON: [Deal; 13] = [
-    ("Website relaunch", "Müller & Söhne GmbH", "Anna Keller", "12300.50", "EUR", 60, ""),
-    ("Warehouse scanners", "Northwind Traders", "Jonas Weber", "8400", "USD", 140, ""),
-    ("Support contract 2027", "Harbour Clinic", "Claire Dubois", "14400", "EUR", 260, "1200"),
-    ("Data warehouse", "Kestrel Logistics", "Anna Keller", "23750", "EUR", 370, ""),
-    ("Rota planning", "Stadtwerke Neuburg", "Jonas Weber", "5940", "EUR", 470, "495"),
-    ("Fleet telemetry", "Prairie Freight Inc.", "Claire Dubois", "11250", "USD", 580, "450"),
-    ("Checkout redesign", "Atelier Lumière", "Claire Dubois", "7680.75", "EUR", 690, ""),
-    ("Sensor retrofit", "Hanse Kühlhaus KG", "Anna Keller", "31200", "EUR", 850, ""),
-    ("Onboarding package", "Blue Fjord AS", "", "1850", "EUR", 960, ""),
-    ("Cold chain audit", "Hanse Kühlhaus KG", "Anna Keller", "9900", "EUR", -880, ""),
-    ("Fleet maintenance", "Kestrel Logistics", "Jonas Weber", "4700", "EUR", -600, ""),
-    ("Label printers", "Northwind Traders", "Jonas Weber", "3100", "USD", -350, ""),
-    ("Intranet", "Stadtwerke Neuburg", "Anna Keller", "18640", "EUR", -90, ""),
+    ("Website relaunch", "Müller & Söhne GmbH", "Anna Keller", "12300.50", "EUR", 60, None),
+    ("Warehouse scanners", "Northwind Traders", "Jonas Weber", "8400", "USD", 140, None),
+    ("Support contract 2027", "Harbour Clinic", "Claire Dubois", "14400", "EUR", 260, Some(("1200", "14400"))),
+    ("Data warehouse", "Kestrel Logistics", "Anna Keller", "23750", "EUR", 370, None),
+    ("Rota planning", "Stadtwerke Neuburg", "Jonas Weber", "5940", "EUR", 470, Some(("495", "5940"))),
+    ("Fleet telemetry", "Prairie Freight Inc.", "Claire Dubois", "11250", "USD", 580, Some(("450", "5400"))),
+    ("Checkout redesign", "Atelier Lumière", "Claire Dubois", "7680.75", "EUR", 690, None),
+    ("Sensor retrofit", "Hanse Kühlhaus KG", "Anna Keller", "31200", "EUR", 850, None),
+    ("Onboarding package", "Blue Fjord AS", "", "1850", "EUR", 960, None),
+    ("Cold chain audit", "Hanse Kühlhaus KG", "Anna Keller", "9900", "EUR", -880, None),
+    ("Fleet maintenance", "Kestrel Logistics", "Jonas Weber", "4700", "EUR", -600, None),
+    ("Label printers", "Northwind Traders", "Jonas Weber", "3100", "USD", -350, None),
+    ("Intranet", "Stadtwerke Neuburg", "Anna Keller", "18640", "EUR", -90, None),
 ];
 
 const LOST: [Deal; 4] = [
-    ("Night shift rota", "Harbour Clinic", "Claire Dubois", "990", "EUR", 330, ""),
-    ("Loyalty app", "Café Central", "Jonas Weber", "6500", "EUR", 620, ""),
-    ("Press kit", "Atelier Lumière", "Anna Keller", "2400", "EUR", 910, ""),
-    ("Kiosk terminals", "Blue Fjord AS", "Jonas Weber", "7200", "EUR", -420, ""),
+    ("Night shift rota", "Harbour Clinic", "Claire Dubois", "990", "EUR", 330, None),
+    ("Loyalty app", "Café Central", "Jonas Weber", "6500", "EUR", 620, None),
+    ("Press kit", "Atelier Lumière", "Anna Keller", "2400", "EUR", 910, None),
+    ("Kiosk terminals", "Blue Fjord AS", "Jonas Weber", "7200", "EUR", -420, None),
 ];
 
 /// An invoice: its number, its company, its amount and its currency, when it was issued in thousandths of the period, in
@@ -57,12 +58,14 @@ enum Life {
     /// So much of it was paid at a time in thousandths of the period.
     Part(&'static str, i64),
     Voided(i64),
+    /// Paid in full in the period before, and so much of it left after something was given back.
+    Refunded(&'static str, i64),
     /// Issued so many days before the period's end, and still open.
     OpenSince(i64),
     NotBillable,
 }
 
-const INVOICES: [Invoice; 15] = [
+const INVOICES: [Invoice; 16] = [
     ("INV-1041", "Müller & Söhne GmbH", "12300.50", "EUR", 80, Some(14), Life::Paid(640)),
     ("INV-1042", "Northwind Traders", "8400", "USD", 160, Some(30), Life::Open),
     ("INV-1043", "Harbour Clinic", "1200", "EUR", 280, Some(14), Life::Paid(720)),
@@ -74,6 +77,7 @@ const INVOICES: [Invoice; 15] = [
     ("INV-1049", "Blue Fjord AS", "1850", "EUR", 970, None, Life::Open),
     ("INV-1050", "Harbour Clinic", "14400", "EUR", 300, Some(30), Life::NotBillable),
     ("INV-1038", "Hanse Kühlhaus KG", "9900", "EUR", -860, Some(14), Life::Paid(-200)),
+    ("INV-1039", "Atelier Lumière", "2400", "EUR", -700, Some(14), Life::Refunded("2160", 540)),
     ("INV-1031", "Stadtwerke Neuburg", "18640", "EUR", 0, Some(14), Life::OpenSince(26)),
     ("INV-1022", "Atelier Lumière", "3920", "EUR", 0, Some(30), Life::OpenSince(81)),
     ("INV-1017", "Northwind Traders", "2150", "USD", 0, Some(30), Life::OpenSince(104)),
@@ -141,27 +145,28 @@ impl Sample<'_> {
     }
 
     fn deal(&self, id: i64, deal: Deal, stage: &str) -> Record {
-        let (name, company, owner, amount, currency, closed, mrr) = deal;
+        let (name, company, owner, amount, currency, closed, recurs) = deal;
         let day = self.day(closed);
         let at = self.moment(day, 10);
         let date = day.to_string();
-        let history = [
+        let mut history = vec![
             ("amount", at, amount),
             ("deal_currency_code", at, currency),
             ("closedate", at, &date),
             ("dealstage", at, stage),
         ];
+        if currency == "USD" {
+            history.push(("hs_exchange_rate", at, "0.921"));
+        }
         let mut record = record(self.scene.account.portal_id, Kind::Deal, id, &history);
         record.owner = (!owner.is_empty()).then(|| owner.to_owned());
         record.company = Some(company.to_owned());
-        let pipeline = if mrr.is_empty() { "Sales" } else { "Subscriptions" };
-        let rate = if currency == "USD" { "0.9210" } else { "" };
-        for (property, value) in
-            [("dealname", name), ("pipeline", pipeline), ("hs_mrr", mrr), ("hs_exchange_rate", rate)]
-        {
-            if !value.is_empty() {
-                record.properties.insert(property.to_owned(), value.to_owned());
-            }
+        let pipeline = if recurs.is_none() { "Sales" } else { "Subscriptions" };
+        record.pipeline = Some(pipeline.to_owned());
+        record.properties.insert("dealname".to_owned(), name.to_owned());
+        if let Some((month, year)) = recurs {
+            record.properties.insert("hs_mrr".to_owned(), month.to_owned());
+            record.properties.insert("hs_arr".to_owned(), year.to_owned());
         }
         record
     }
@@ -187,6 +192,11 @@ impl Sample<'_> {
                 history.extend([("hs_amount_paid", later(when), amount), ("hs_invoice_status", later(when), "paid")]);
             }
             Life::Part(paid, when) => history.push(("hs_amount_paid", later(when), paid)),
+            Life::Refunded(left, when) => history.extend([
+                ("hs_amount_paid", later(-500), amount),
+                ("hs_invoice_status", later(-500), "paid"),
+                ("hs_amount_paid", later(when), left),
+            ]),
             Life::Voided(when) => history.push(("hs_invoice_status", later(when), "voided")),
             Life::NotBillable => history.push(("hs_invoice_billable", at, "false")),
             Life::Open | Life::OpenSince(_) => {}
@@ -213,7 +223,7 @@ impl Sample<'_> {
         for entry in entries(record, None, self.today, rules) {
             let at = self.moment(self.day(210), 16);
             if self.before.contains(entry.date.date) {
-                figures.sums_before.entry(entry.figure).or_insert_with(Sums::default).add(&entry)?;
+                figures.sums_before.entry(entry.figure).or_default().add(&entry)?;
                 if record.name() == "Fleet maintenance" {
                     let was = Entry { amount: Amount::read(Some("5200"), "EUR"), ..entry.clone() };
                     let changed = Correction { figure: entry.figure, was: Some(was), now: Some(entry.clone()) };

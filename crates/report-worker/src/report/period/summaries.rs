@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Page, currencies, total};
 use crate::domain::entries::Figure;
 use crate::domain::ledger::Face;
-use crate::domain::money::SumTooLarge;
+use crate::domain::money::{Money, SumTooLarge};
 use crate::report::build::ColumnOf;
 use crate::report::document::{Cell, ColumnKind, Row, Section, Value};
 use crate::report::period_figures::Tally;
@@ -28,7 +28,7 @@ type ByCurrency = BTreeMap<Option<&'static str>, Closed>;
 pub(super) fn summary(page: &Page<'_>, section: SectionKind) -> Result<Option<Section>, SumTooLarge> {
     let mut groups: BTreeMap<(String, Option<&str>), ByCurrency> = BTreeMap::new();
     for line in page.lines(SectionKind::Won).chain(page.lines(SectionKind::Lost)) {
-        let currency = line.entry.money().map(|money| money.currency());
+        let currency = line.entry.money().map(Money::currency);
         let closed = groups.entry(name(section, &line.face, page.words)).or_default().entry(currency).or_default();
         let is_won = line.entry.figure == Figure::Won;
         if is_won { &mut closed.won } else { &mut closed.lost }.add(&line.entry.amount)?;

@@ -70,7 +70,6 @@ pub(in crate::report) struct Corrected {
 #[derive(Debug)]
 pub(in crate::report) struct Home {
     pub(in crate::report) converted: &'static str,
-    pub(in crate::report) about: &'static str,
     pub(in crate::report) without_one: &'static str,
     pub(in crate::report) without_many: &'static str,
     pub(in crate::report) rates: &'static str,
@@ -163,8 +162,7 @@ pub(super) const EN: PeriodWords = PeriodWords {
         changed: "changed",
     },
     home: Home {
-        converted: "{}, converted to {}",
-        about: "≈ {} at the rates recorded in HubSpot",
+        converted: "{} at the rates recorded in HubSpot",
         without_one: "{}, without 1 amount that has no rate",
         without_many: "{}, without {} amounts that have no rate",
         rates: "Rates recorded in HubSpot with these records: {}.",
@@ -256,8 +254,7 @@ pub(super) const DE: PeriodWords = PeriodWords {
         changed: "geändert",
     },
     home: Home {
-        converted: "{}, umgerechnet in {}",
-        about: "≈ {} zu den in HubSpot erfassten Kursen",
+        converted: "{} zu den in HubSpot erfassten Kursen",
         without_one: "{}, ohne 1 Betrag, zu dem kein Kurs erfasst ist",
         without_many: "{}, ohne {} Beträge, zu denen kein Kurs erfasst ist",
         rates: "In HubSpot zu diesen Datensätzen erfasste Kurse: {}.",
@@ -345,12 +342,11 @@ pub(super) const FR: PeriodWords = PeriodWords {
         changed: "modifié",
     },
     home: Home {
-        converted: "{}, en contre-valeur {}",
-        about: "≈ {} aux taux enregistrés dans HubSpot",
+        converted: "{} aux taux enregistrés dans HubSpot",
         without_one: "{}, hors 1 montant sans taux",
         without_many: "{}, hors {} montants sans taux",
         rates: "Taux enregistrés dans HubSpot avec ces enregistrements\u{A0}: {}.",
-        range: "{} à {}",
+        range: "{} – {}",
     },
     chart: ChartWords {
         by_day: "{} par jour, {}, en {}\u{A0}; maximum\u{A0}: {} avec {}",
