@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::machine::{cargo, root};
+use crate::machine::{cargo, install, program, root};
 use crate::mariadb::MariaDb;
 use crate::services::{Aws, Python, test_python};
 use crate::steps::{Steps, succeed};
@@ -20,12 +20,14 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
 
 fn run_steps(steps: &mut Steps, filters: &[String]) -> Result<()> {
     let python = python(steps)?;
+    let office = steps.step("LibreOffice", "Find LibreOffice", libreoffice)?;
     build_programs(steps)?;
     let aws = steps.step("SQS", "Start an SQS API on 127.0.0.1", || Aws::queues(&python))?;
     let mariadb = steps.step("MariaDB", "Start a MariaDB server on 127.0.0.1", || MariaDb::start(2))?;
     let tests = steps.step("tests", "Run the tests", || {
         let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--"]);
         tests.args(filters).env("INSTA_UPDATE", "no").env(PYTHON_VARIABLE, python.path());
+        tests.env("CLOSING_BELL_TEST_SOFFICE", &office);
         succeed(against(&aws, mariadb.lend(&mut tests)))
     });
     drop((aws, mariadb));
@@ -38,6 +40,14 @@ pub(crate) const PYTHON_VARIABLE: &str = "CLOSING_BELL_TEST_PYTHON";
 
 fn python(steps: &mut Steps) -> Result<Python> {
     steps.step("Python", "Make the Python environment in target/test-python", test_python)
+}
+
+/// The program that adds up the workbooks once more.
+fn libreoffice() -> Result<PathBuf> {
+    if program("soffice").is_none() {
+        install(&["libreoffice-calc"], "LibreOffice")?;
+    }
+    program("soffice").context("the package libreoffice-calc is installed, but soffice is not there")
 }
 
 /// The end-to-end tests start these by name, which cargo does not see: it builds only the programs of the package under test.
