@@ -23,7 +23,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 pub(super) async fn app(store: Store, queue: Queue, config: WorkConfig, now: Timestamp) -> anyhow::Result<App> {
     tracing::info!(version = crate::VERSION, "starting");
     let CrmConfig { api_url, api_version, access_token } = config.crm;
-    let crm = Crm::new(CrmSettings::new(api_url, api_version, access_token))?;
+    let crm = Crm::new(CrmSettings {
+        extra_properties: config.reports.properties(),
+        ..CrmSettings::new(api_url, api_version, access_token)
+    })?;
     let interrupted = store.take_up_interrupted_mails(now).await?;
     if interrupted > 0 {
         tracing::warn!(interrupted, "mails were being sent when the last process ended; they are sent again");

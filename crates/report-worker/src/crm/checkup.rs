@@ -1,14 +1,16 @@
 //! A look at the account for `closing-bell doctor`: each question is asked once, outside the limits and without a
 //! repetition, and comes with what the head of its reply tells. What is read is thrown away.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde::de::IgnoredAny;
 
 use super::error::CrmError;
 use super::http::{date, http_date};
-use super::names::{COMPANIES, OWNERS};
-use super::wire::{All, Details, Property};
+use super::names::{COMPANIES, OWNERS, Person, owners_query, person};
+use super::wire::{self, All, Details, Owners, Pipeline, Property};
 use super::{Crm, account_of, task};
 use crate::domain::account::Account;
 use crate::domain::record::Kind;
@@ -69,6 +71,55 @@ impl Crm {
         let wanted = kind.tracked_properties().iter().copied().chain(self.extra(kind).iter().map(String::as_str));
         let missing = wanted.filter(|&name| !there.iter().any(|property| property.name == name));
         Ok(missing.map(str::to_owned).collect())
+    }
+}
+
+/// What the filters of reports can name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nameable {
+    /// The deal pipelines, by label and by id.
+    pub pipelines: BTreeSet<String>,
+    /// The owners of today, by name and by id.
+    pub owners: BTreeSet<String>,
+    /// Their primary teams.
+    pub teams: BTreeSet<String>,
+    /// Their names by their e-mail addresses.
+    pub addresses: BTreeMap<String, String>,
+    /// The properties of deals, invoices and payments, by internal name.
+    pub properties: BTreeMap<Kind, BTreeSet<String>>,
+}
+
+impl Crm {
+    /// What the filters of reports can name, of these kinds of record.
+    ///
+    /// # Errors
+    ///
+    /// HubSpot did not answer as asked.
+    pub async fn nameable(&self, kinds: &[Kind]) -> Result<Nameable, CrmError> {
+        let mut nameable = Nameable::default();
+        let path = format!("/crm/pipelines/{}/deals", self.version);
+        for Pipeline { id, label, .. } in self.http.look::<All<Pipeline>>(Self::PIPELINES, &path).await.1?.results {
+            nameable.pipelines.extend([Some(id), label.0].into_iter().flatten());
+        }
+        let (mut after, mut seen) = (String::new(), BTreeSet::new());
+        while seen.insert(after.clone()) {
+            let path = format!("/crm/owners/{}?{}", self.version, owners_query(false, &after));
+            let page = self.http.look::<Owners>(OWNERS, &path).await.1?;
+            for owner in page.results {
+                let (id, email) = (owner.id.0.to_string(), owner.email.0.clone());
+                let Person { name, team } = person(owner);
+                nameable.addresses.extend(email.zip(name.clone()));
+                nameable.owners.extend([Some(id), name].into_iter().flatten());
+                nameable.teams.extend(team);
+            }
+            after = wire::after(page.paging).unwrap_or_default();
+        }
+        for &kind in kinds {
+            let path = format!("/crm/properties/{}/{}", self.version, kind.type_id());
+            let properties = self.http.look::<All<Property>>(task(kind), &path).await.1?.results;
+            nameable.properties.insert(kind, properties.into_iter().map(|property| property.name).collect());
+        }
+        Ok(nameable)
     }
 }
 

@@ -30,7 +30,7 @@ use crate::domain::record::Kind;
 use crate::secrets::Renewed;
 
 pub use bulk::{Readings, TOGETHER};
-pub use checkup::{Look, Subject};
+pub use checkup::{Look, Nameable, Subject};
 pub use error::{CrmError, ErrorReply, Flaw};
 pub use read::Reading;
 pub use walk::{Cursor, Page};

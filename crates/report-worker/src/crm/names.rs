@@ -39,9 +39,9 @@ pub(super) struct Names {
 
 /// What an owner is called, and the primary team.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Person {
-    name: Option<String>,
-    team: Option<String>,
+pub(super) struct Person {
+    pub(super) name: Option<String>,
+    pub(super) team: Option<String>,
 }
 
 /// Names by id, all as old as the oldest and forgotten at once. `None` is an id without a name, so that it is not asked
@@ -239,7 +239,7 @@ impl Crm {
     }
 }
 
-fn owners_query(archived: bool, after: &str) -> String {
+pub(super) fn owners_query(archived: bool, after: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", "100").append_pair("archived", if archived { "true" } else { "false" });
     if !after.is_empty() {
@@ -257,7 +257,7 @@ fn owner_id(record: &Record) -> Option<i64> {
     record.property("hubspot_owner_id")?.parse().ok()
 }
 
-fn person(owner: Owner) -> Person {
+pub(super) fn person(owner: Owner) -> Person {
     let parts: Vec<String> = [owner.first_name.0, owner.last_name.0].into_iter().flatten().collect();
     let name = parts.join(" ").trim().to_owned();
     let primary = owner.teams.into_iter().flatten().find(|team| team.primary.0.as_deref() == Some("true"));

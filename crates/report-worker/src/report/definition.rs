@@ -1,6 +1,6 @@
 //! What a report is about, when it comes and who gets it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -134,6 +134,11 @@ impl Definitions {
     /// The properties that the filters read of records of this kind, besides those that are always read.
     pub fn properties_of(&self, kind: Kind) -> BTreeSet<String> {
         self.reports.iter().flat_map(|definition| definition.properties_of(kind)).cloned().collect()
+    }
+
+    /// The same of every kind.
+    pub fn properties(&self) -> BTreeMap<Kind, BTreeSet<String>> {
+        Kind::ALL.into_iter().map(|kind| (kind, self.properties_of(kind))).collect()
     }
 }
 

@@ -15,9 +15,9 @@ use crate::domain::record::Record;
 pub struct Filter {
     /// Deal pipelines, each by its label or its id.
     pub pipelines: Vec<String>,
-    /// Owners, each by the full name, the e-mail address or the id that HubSpot has.
+    /// Owners, each by the full name or the id that HubSpot has; one without a name by the e-mail address.
     pub owners: Vec<String>,
-    /// Teams of the owner, by name.
+    /// Primary teams of the owner, by name.
     pub teams: Vec<String>,
     /// ISO 4217 codes.
     pub currencies: Vec<String>,
@@ -53,23 +53,32 @@ impl Filter {
     /// True if a record with this amount passes every part. What a payment is for has its owner, so for a payment the
     /// record is that invoice, where the books have it.
     pub fn takes(&self, record: &Record, amount: &Amount) -> bool {
-        self.passes(|name| record.property(name), record.owner.as_deref(), amount)
+        let Record { pipeline, owner, team, .. } = record;
+        let known = [pipeline, owner, team].map(Option::as_deref);
+        self.passes(known, |name| record.property(name), amount)
     }
 
     /// The same of a record as the books show it.
     pub fn takes_face(&self, face: &Face, amount: &Amount) -> bool {
-        self.passes(|name| face.property(name), face.owner.as_deref(), amount)
+        let Face { pipeline, owner, team, .. } = face;
+        let known = [pipeline, owner, team].map(Option::as_deref);
+        self.passes(known, |name| face.property(name), amount)
     }
 
-    fn passes<'r>(&self, property: impl Fn(&str) -> Option<&'r str>, owner: Option<&str>, amount: &Amount) -> bool {
+    fn passes<'r>(
+        &self,
+        [pipeline, owner, team]: [Option<&'r str>; 3],
+        property: impl Fn(&str) -> Option<&'r str>,
+        amount: &Amount,
+    ) -> bool {
         let any = |wanted: &[String], known: &[Option<&str>]| {
             wanted.is_empty() || known.iter().flatten().any(|known| wanted.iter().any(|wanted| same(wanted, known)))
         };
         // A property with several options holds them as `EMEA;APAC`.
         let options = |name| property(name).into_iter().flat_map(|value| value.split(';').chain([value]));
-        any(&self.pipelines, &[property("pipeline")])
+        any(&self.pipelines, &[pipeline, property("pipeline")])
             && any(&self.owners, &[owner, property("hubspot_owner_id")])
-            && any(&self.teams, &[])
+            && any(&self.teams, &[team])
             && any(&self.currencies, &[Some(&amount.currency)])
             && self.minimum_amount.as_ref().is_none_or(|minimum| minimum.takes(amount))
             && self.properties.iter().all(|(name, values)| any(values, &options(name).map(Some).collect::<Vec<_>>()))
@@ -97,6 +106,7 @@ mod tests {
     fn deal() -> Record {
         let mut deal = record(Kind::Deal, &[("amount", 10, "1000")]);
         deal.owner = Some("Zoë Keller".to_owned());
+        (deal.team, deal.pipeline) = (Some("Field sales".to_owned()), Some("Sales Pipeline".to_owned()));
         for (name, value) in [("pipeline", "default"), ("hubspot_owner_id", "77"), ("region", "EMEA;APAC")] {
             deal.properties.insert(name.to_owned(), value.to_owned());
         }
@@ -115,6 +125,9 @@ mod tests {
             (Filter::default(), true),
             (Filter { pipelines: list(&["Renewals", " DEFAULT\u{a0}"]), ..Filter::default() }, true),
             (Filter { pipelines: list(&["Renewals"]), ..Filter::default() }, false),
+            (Filter { pipelines: list(&["sales pipeline"]), ..Filter::default() }, true),
+            (Filter { teams: list(&["Inside sales", "field Sales"]), ..Filter::default() }, true),
+            (Filter { teams: list(&["Inside sales"]), ..Filter::default() }, false),
             (Filter { owners: list(&["ZOË keller"]), ..Filter::default() }, true),
             (Filter { owners: list(&["77"]), ..Filter::default() }, true),
             (Filter { owners: list(&["7"]), ..Filter::default() }, false),

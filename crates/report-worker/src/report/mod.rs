@@ -23,6 +23,7 @@ mod words;
 pub use build::{Built, Item, Scene, Was, build};
 pub use definition::{Attachment, Definition, Definitions, Schedule, Trigger};
 pub use document::{Bar, Before, Cell, Chart, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
+pub(crate) use filter::same;
 pub use filter::{Filter, Minimum};
 pub use locale::{Dates, Language, Locale};
 pub use period::{build as build_period, period_sample};

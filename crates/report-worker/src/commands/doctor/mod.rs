@@ -6,6 +6,7 @@ mod certificate;
 mod hubspot;
 mod mail;
 mod queue;
+mod reports;
 mod url;
 
 use std::path::Path;
@@ -125,8 +126,9 @@ pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Ti
     let parts = Parts::read(environment).await;
     let urls = if args.url.is_empty() { parts.urls.clone() } else { args.url };
     let now = clock();
-    let ((hubspot, account), url, queue, (books, held), mail) = tokio::join!(
+    let ((hubspot, account), reports, url, queue, (books, held), mail) = tokio::join!(
         hubspot::checks(parts.crm.as_ref(), parts.zone.as_ref(), clock),
+        reports::checks(parts.reports.as_ref(), parts.crm.as_ref()),
         url::checks(&urls, parts.secrets.as_deref(), args.ring, now),
         queue::checks(parts.queue.as_ref(), now),
         books::checks(parts.books.as_ref(), now),
@@ -140,6 +142,7 @@ pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Ti
     checks.extend(queue);
     checks.extend(books);
     checks.extend(mail);
+    checks.extend(reports);
     print(&if args.json { serde_json::to_string(&checks)? } else { words(&checks) })?;
     Ok(exit_code(&parts.problems, &checks))
 }
@@ -169,6 +172,8 @@ fn configuration(role: Role, problems: &[Problem]) -> Vec<Check> {
         }
         let fix = if *is_transient {
             "Let this machine reach AWS Secrets Manager, then run doctor again".to_owned()
+        } else if variable.starts_with("REPORTS_FILE") && what.contains(": ") {
+            format!("Correct it there, then start `{command}` again: the file is read at its start")
         } else if variable.ends_with("_ARN") {
             format!("Paste the value into this secret in AWS Secrets Manager, or correct {variable}")
         } else {

@@ -46,9 +46,7 @@ pub(super) async fn checks(
     let Some(config) = config else {
         return (none("HUBSPOT_ACCESS_TOKEN or another of HubSpot's variables is missing or wrong"), None);
     };
-    let CrmConfig { api_url, api_version, access_token } = config.clone();
-    let settings = CrmSettings::new(api_url, api_version, access_token);
-    let crm = match Crm::new(CrmSettings { request_timeout: REQUEST_TIMEOUT, ..settings }) {
+    let crm = match connect(config) {
         Ok(crm) => crm,
         Err(error) => {
             let fix = match &error {
@@ -86,6 +84,13 @@ pub(super) async fn checks(
     checks.push(judge_version(&config.api_version, &look, account.as_ref().map(drop)));
     checks.push(judge_calls(look.daily, account.as_ref().map(drop)));
     (checks, account.ok())
+}
+
+/// HubSpot, as patient as a check.
+pub(super) fn connect(config: &CrmConfig) -> Result<Crm, CrmError> {
+    let CrmConfig { api_url, api_version, access_token } = config.clone();
+    let settings = CrmSettings::new(api_url, api_version, access_token);
+    Crm::new(CrmSettings { request_timeout: REQUEST_TIMEOUT, ..settings })
 }
 
 /// Nothing could be asked.
