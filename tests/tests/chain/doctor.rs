@@ -146,8 +146,9 @@ async fn a_workers_surroundings_are_looked_at_over_tls() {
         mail            ok           for 2 recipients: 127.0.0.1:[port] knows the user and takes the sender
         mail's TLS      wrong        the certificate of 127.0.0.1:[port] is good until [date] (1 day left)
                         └ fix        Renew the certificate of 127.0.0.1:[port], and find out why that has not happened by itself
+        reports         ok           closed-deals, invoices
 
-        35 checks: 3 wrong, 6 warning, 2 not checked, 24 ok
+        36 checks: 3 wrong, 6 warning, 2 not checked, 25 ok
         ");
     });
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(3), ""));

@@ -68,6 +68,25 @@ async fn a_filter_keeps_records_out_until_they_pass_and_then_stays_with_them() {
 }
 
 #[tokio::test]
+async fn a_filter_knows_pipelines_by_label_and_any_property() {
+    let toml = r#"
+        [reports.new-business]
+        on = "deal.won"
+        filter = { pipeline = "sales pipeline", properties = { dealtype = ["newbusiness", "other"] } }
+        [reports.renewals]
+        on = "deal.won"
+        filter = { pipeline = "Renewals" }
+    "#;
+    let mut world = world(toml).await;
+    for (name, kind) in [("New", "newbusiness"), ("Old", "existingbusiness")] {
+        let values = [&deal(name, "100")[..], &[("dealtype", kind), ("pipeline", "default")]].concat();
+        world.create(Kind::Deal, &values).await;
+    }
+    assert_eq!(world.report().await.reports, 1);
+    assert_eq!(row(&world.newest("new-business").await, "Won").name, "New");
+}
+
+#[tokio::test]
 async fn only_what_is_listed_is_news_and_only_what_was_told_is_corrected() {
     let toml = "[reports.lost]\non = \"deal.lost\"\n[reports.dunning]\non = \"invoice.overdue\"";
     let mut world = world(toml).await;

@@ -84,7 +84,8 @@ impl World {
             deliveries_kept_for: Some(SignedDuration::from_hours(400 * 24)),
         };
         let mailer = choice.mailer.unwrap_or_else(|| Mailer::Memory(mails.clone()));
-        let app = App::new(queue, store, crm(&simulator, &token), mailer, settings);
+        let crm = crm_reading(&simulator, &token, &settings.definitions);
+        let app = App::new(queue, store, crm, mailer, settings);
         Self { simulator, clock, app, mails, folder, books, event_id: 0 }
     }
 
@@ -291,12 +292,21 @@ pub(crate) fn crm(simulator: &Simulator, token: &str) -> Crm {
 
 /// One that gives each request so much time.
 pub(crate) fn crm_within(simulator: &Simulator, token: &str, request_timeout: Duration) -> Crm {
-    let mut settings =
-        CrmSettings::new(simulator.api_url().parse().unwrap(), "2026-09".to_owned(), SecretString::from(token));
-    settings.request_timeout = request_timeout;
-    settings.retry_pause = Duration::from_millis(1);
-    settings.search_window = Duration::ZERO;
-    Crm::new(settings).unwrap()
+    Crm::new(CrmSettings { request_timeout, ..crm_settings(simulator, token) }).unwrap()
+}
+
+/// One that reads what the reports filter by.
+fn crm_reading(simulator: &Simulator, token: &str, definitions: &Definitions) -> Crm {
+    Crm::new(CrmSettings { extra_properties: definitions.properties(), ..crm_settings(simulator, token) }).unwrap()
+}
+
+fn crm_settings(simulator: &Simulator, token: &str) -> CrmSettings {
+    CrmSettings {
+        request_timeout: Duration::from_millis(700),
+        retry_pause: Duration::from_millis(1),
+        search_window: Duration::ZERO,
+        ..CrmSettings::new(simulator.api_url().parse().unwrap(), "2026-09".to_owned(), SecretString::from(token))
+    }
 }
 
 /// A report as its reader sees it.

@@ -10,5 +10,6 @@ mod odd_records;
 mod operator;
 mod privacy;
 mod reconcile;
+mod reports;
 mod signatures;
 mod status_page;

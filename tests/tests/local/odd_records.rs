@@ -19,6 +19,7 @@ async fn odd_records_are_told_whole_and_inert() {
         first_name: "Eve\r\nBcc: thief@example.com".to_owned(),
         last_name: "</td><script>alert(2)</script>".to_owned(),
         email: "eve@example.com".to_owned(),
+        teams: Vec::new(),
         archived: false,
     });
     let local = Local::start(&simulator, &[]).await;

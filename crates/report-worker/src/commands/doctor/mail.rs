@@ -1,5 +1,6 @@
 //! The way out: the mail server up to the point where a mail would follow, or the folder of mails.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -7,22 +8,34 @@ use jiff::Timestamp;
 use super::super::operator::count;
 use super::{Check, certificate, try_to_write_into, within};
 use crate::config::MailConfig;
-use crate::mailer::{Mailer, Step, TryOut};
+use crate::mailer::{Mailer, Step, TryOut, check_address};
+use crate::report::Definitions;
 
 const MAIL: &str = "mail";
 const CERTIFICATE: &str = "mail's TLS";
 
 /// Tries the way out, without sending a mail.
-pub(super) async fn checks(config: Option<&MailConfig>, now: Timestamp) -> Vec<Check> {
+pub(super) async fn checks(config: Option<&MailConfig>, reports: Option<&Definitions>, now: Timestamp) -> Vec<Check> {
     let Some(config) = config else {
         return vec![Check::not_checked(MAIL, "SMTP_URL, MAIL_FROM, MAIL_TO or OWNER_EMAIL are missing or wrong")];
     };
-    let people = count(config.to.len().try_into().unwrap_or(u64::MAX), "recipient");
+    let people = count(recipients(config, reports).try_into().unwrap_or(u64::MAX), "recipient");
     match &*config.mailer.now() {
         Mailer::Smtp(smtp) => judge(within(async { anyhow::Ok(smtp.try_out(&config.from).await) }).await, &people, now),
         Mailer::Directory(directory) => vec![of_folder(directory.folder(), &people)],
         Mailer::Memory(_) => vec![Check::ok(MAIL, "kept in memory")],
     }
+}
+
+/// How many people get reports.
+fn recipients(config: &MailConfig, reports: Option<&Definitions>) -> usize {
+    let mut people: Vec<&String> = Vec::new();
+    for report in reports.into_iter().flat_map(|reports| &reports.reports) {
+        let to = if report.to.is_empty() { &config.to } else { &report.to };
+        people.extend(to.iter().chain(&report.cc).chain(&report.bcc));
+    }
+    let addresses = people.into_iter().filter_map(|person| check_address(person).ok());
+    addresses.map(|address| address.to_ascii_lowercase()).collect::<BTreeSet<_>>().len()
 }
 
 fn of_folder(folder: &Path, people: &str) -> Check {

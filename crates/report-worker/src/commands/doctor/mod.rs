@@ -132,7 +132,7 @@ pub(super) async fn run(args: Args, environment: &Environment, clock: fn() -> Ti
         url::checks(&urls, parts.secrets.as_deref(), args.ring, now),
         queue::checks(parts.queue.as_ref(), now),
         books::checks(parts.books.as_ref(), now),
-        mail::checks(parts.mail.as_ref(), now),
+        mail::checks(parts.mail.as_ref(), parts.reports.as_ref(), now),
     );
     let mut checks = configuration(parts.role, &parts.problems);
     checks.extend(hubspot);

@@ -6,7 +6,7 @@ use super::table::{Faults, Found, Table, shortened};
 use crate::domain::money::Money;
 use crate::report::{Filter, Minimum};
 
-const KEYS: [&str; 6] = ["pipeline", "owner", "team", "currency", "minimum_amount", "properties"];
+pub(super) const KEYS: [&str; 6] = ["pipeline", "owner", "team", "currency", "minimum_amount", "properties"];
 
 /// The filter of a report; `None` if something is wrong with it.
 pub(super) fn filter(report: &Table<'_>, faults: &mut Faults) -> Option<Filter> {

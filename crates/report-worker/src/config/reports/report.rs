@@ -8,7 +8,7 @@ use crate::domain::record::Kind;
 use crate::mailer::check_address;
 use crate::report::{Attachment, Dates, Definition, Language, Locale, Schedule, SectionKind, Trigger};
 
-const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 14] = [
     "on",
     "schedule",
     "at",
@@ -46,7 +46,7 @@ pub(super) fn report(
     table.only(&KEYS, faults);
     if !is_name(name) {
         let what = format!(
-            "is no name for a report; write one of lower-case letters, digits and hyphens, such as month-end, of at most {MAX_NAME}"
+            "is no name for a report; write one of lower-case letters, digits and hyphens, such as month-end, of at most {MAX_NAME} characters"
         );
         faults.add(table.at, format!("{}: {what}", table.path));
     }

@@ -291,3 +291,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_example_and_the_readmes_are_files_that_can_be_read() {
+    let example = include_str!("../../../../../infra/reports.example.toml");
+    let read = definitions(example, &around()).unwrap();
+    assert_eq!(read.names(), ["closed-deals", "field-sales-weekly", "month-end"]);
+    for key in KEYS.iter().chain(&report::KEYS).chain(&filter::KEYS) {
+        assert!(
+            example.contains(&format!("{key} =")) || example.contains(&format!("{key}]")) || *key == "reports",
+            "{key}"
+        );
+    }
+    for (section, word) in SectionKind::ALL {
+        assert!(read.named("month-end").unwrap().sections.contains(&section), "{word}");
+    }
+    let readme = include_str!("../../../../../README.md");
+    let snippet = readme.split_once("```toml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    assert_eq!(definitions(snippet, &Around::default()).unwrap().names(), ["big-deals", "month-end"]);
+}
