@@ -35,6 +35,10 @@ pub(crate) struct Seen {
     pub(crate) contrast: f64,
     /// The text that has it.
     pub(crate) faintest: String,
+    /// How many images could not be shown.
+    pub(crate) images_missing: u32,
+    /// What the page has fetched or tried to, data URLs apart.
+    pub(crate) fetched: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +48,8 @@ struct Measured {
     height: u32,
     contrast: f64,
     faintest: String,
+    images_missing: u32,
+    fetched: Vec<String>,
 }
 
 /// The browser keeps some of the screen's height for itself.
@@ -67,8 +73,9 @@ impl Browser {
         let dom = self.run(&copy, width, 1_000, scheme, &["--dump-dom"]).await;
         let (_, measured) = dom.rsplit_once("<!--measured ").expect("the page has measured itself");
         let (measured, _) = measured.split_once("-->").unwrap();
-        let Measured { width, widest, height, contrast, faintest } = serde_json::from_str(measured).unwrap();
-        Seen { dom, width, widest, height, contrast, faintest }
+        let Measured { width, widest, height, contrast, faintest, images_missing, fetched } =
+            serde_json::from_str(measured).unwrap();
+        Seen { dom, width, widest, height, contrast, faintest, images_missing, fetched }
     }
 
     /// Takes a picture of the whole page.

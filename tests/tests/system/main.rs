@@ -7,5 +7,6 @@ mod demo;
 mod deployment;
 mod devtools;
 mod mails;
+mod samples;
 mod stack;
 mod status_page;

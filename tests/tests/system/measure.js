@@ -12,6 +12,9 @@ const background = (element) => {
   return [255, 255, 255];
 };
 const found = { width: innerWidth, widest: 0, height: 0, contrast: 21, faintest: "" };
+found.images_missing = [...document.images].filter((image) => !image.complete || !image.naturalWidth).length;
+const fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
+found.fetched = fetched.filter((name) => !name.startsWith("data:"));
 found.height = Math.ceil(document.documentElement.scrollHeight);
 found.widest = document.documentElement.scrollWidth;
 for (const element of document.body.querySelectorAll("*:not(script)")) {

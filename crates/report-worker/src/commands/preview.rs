@@ -10,11 +10,12 @@ use serde_json::json;
 
 use super::{WrongUsage, print};
 use crate::config::{Environment, MailConfig, database_alone, reports_alone};
+use crate::cycle::inline;
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{Definition, Document, Scene, build, html, plain_text, sample};
+use crate::report::{Definition, Document, Scene, build, render, sample};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
@@ -90,6 +91,7 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
 }
 
 fn mail(document: &Document, from: &str, to: &str, now: Timestamp) -> Mail {
+    let rendered = render(document, false);
     Mail {
         message_id: format!("preview-{}@closing-bell.invalid", now.as_millisecond()),
         from: from.to_owned(),
@@ -97,11 +99,11 @@ fn mail(document: &Document, from: &str, to: &str, now: Timestamp) -> Mail {
         cc: Vec::new(),
         subject: document.subject.clone(),
         date: now,
-        text: plain_text(document),
-        html: html(document),
+        text: rendered.text,
+        html: rendered.html,
         references: Vec::new(),
         list_id: None,
-        images: Vec::new(),
+        images: inline(rendered.images),
         attachments: Vec::new(),
     }
 }

@@ -36,6 +36,8 @@ use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
+pub(crate) use self::report::inline;
+
 /// Everything a cycle works with.
 pub struct App {
     /// Where the deliveries wait.

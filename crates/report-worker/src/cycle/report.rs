@@ -15,8 +15,8 @@ use crate::domain::changes::ChangeKind;
 use crate::domain::money::SumTooLarge;
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, Record, RecordKey};
-use crate::mailer::{Mail, check_address, compose};
-use crate::report::{Built, Definition, Item, Scene, Was, build, html, plain_text};
+use crate::mailer::{InlineImage, Mail, check_address, compose};
+use crate::report::{Built, Definition, Image, Item, Scene, Was, build, render};
 use crate::store::{NewReport, OutgoingMail, PendingChange, RecordState, StoreError, StoredRecord};
 
 /// The most records that one mail speaks of; the rest goes into the next one.
@@ -313,6 +313,7 @@ pub(super) fn mail(
         }
     };
     let envelope = [&to[..], &cc, bcc].concat();
+    let rendered = render(&document, false);
     let mail = Mail {
         message_id: message_id(from, definition, report_id),
         from: from.to_owned(),
@@ -320,15 +321,20 @@ pub(super) fn mail(
         cc,
         subject: document.subject.clone(),
         date: now,
-        text: plain_text(&document),
-        html: html(&document),
+        text: rendered.text,
+        html: rendered.html,
         references: follows,
         list_id: Some(format!("{}.{}", definition.name, domain_of(from))),
-        images: Vec::new(),
+        images: inline(rendered.images),
         attachments: Vec::new(),
     };
     let bytes = compose(&mail).map_err(MailError)?;
     Ok(outgoing(mail, &envelope, bytes))
+}
+
+/// The pictures of a report as parts of its mail.
+pub(crate) fn inline(images: Vec<Image>) -> Vec<InlineImage> {
+    images.into_iter().map(|Image { content_id, png }| InlineImage { content_id, bytes: png }).collect()
 }
 
 /// The mail to store: bare addresses for the envelope, each once.

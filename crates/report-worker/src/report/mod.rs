@@ -28,7 +28,7 @@ pub use filter::{Filter, Minimum};
 pub use locale::{Dates, Language, Locale};
 pub use period::{build as build_period, period_sample};
 pub use period_figures::{CorrectedRecord, PeriodFigures, Sums, Tally};
-pub use render::{html, plain_text};
+pub use render::{Image, Rendered, render};
 pub use sample::sample;
 pub use section::SectionKind;
 pub use sheet::{WorkbookError, csv, xlsx};

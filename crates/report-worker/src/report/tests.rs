@@ -72,13 +72,13 @@ fn as_is(_: &mut Vec<Item>, _: &Scene<'_>) {}
 fn the_closed_deals_report_reads_well() {
     let document = built("closed-deals", as_is).document;
     insta::assert_snapshot!(document.subject, @"Closed deals: 2 won €12,300.50 and $8,400.00, 1 lost €990.00, 1 correction −€5,200.00 · 22 Nov 2026");
-    insta::assert_snapshot!("closed_deals_text", plain_text(&document));
+    insta::assert_snapshot!("closed_deals_text", render(&document, false).text);
 }
 
 #[test]
 fn the_invoices_report_reads_well() {
     let document = built("invoices", as_is).document;
-    insta::assert_snapshot!("invoices_text", plain_text(&document));
+    insta::assert_snapshot!("invoices_text", render(&document, false).text);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_report_is_wholly_in_its_language() {
             let document = built_in(Locale { language, dates: Dates::Local }, name, as_is).document;
             insta::assert_snapshot!(
                 format!("{name}_{word}"),
-                format!("{}\n\n{}", document.subject, plain_text(&document))
+                format!("{}\n\n{}", document.subject, render(&document, false).text)
             );
         }
     }
@@ -96,7 +96,7 @@ fn a_report_is_wholly_in_its_language() {
 
 #[test]
 fn the_html_part_is_whole() {
-    insta::assert_snapshot!("closed_deals_html", html(&built("closed-deals", as_is).document));
+    insta::assert_snapshot!("closed_deals_html", render(&built("closed-deals", as_is).document, false).html);
 }
 
 #[test]
@@ -111,11 +111,11 @@ fn record_text_stays_inert() {
         }
     })
     .document;
-    let html = html(&document);
+    let html = render(&document, false).html;
     assert!(!html.contains("<script>alert") && !html.contains("\" onload"), "markup must be escaped");
     assert!(html.contains("&lt;script&gt;alert(1)&lt;"), "and still be there to read");
     assert!(html.contains("{{ 7*7 }}") && !html.contains("49 Bcc"), "template syntax is text");
-    let text = plain_text(&document);
+    let text = render(&document, false).text;
     assert!(!text.contains('\r') && !text.contains("\nBcc") && !text.contains('\u{202E}'));
 }
 

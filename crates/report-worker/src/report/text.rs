@@ -4,19 +4,27 @@
 const MAX_CHARACTERS: usize = 120;
 
 /// One line of at most [`MAX_CHARACTERS`] visible characters.
+pub(super) fn one_line(text: &str) -> String {
+    line_of(text, MAX_CHARACTERS)
+}
+
+/// One line of at most so many visible characters.
 ///
 /// Line breaks and other control characters become spaces; characters that are invisible or turn the direction of what
 /// follows them (Unicode's bidirectional controls, zero-width characters, tags) are left out, except the joiner that
 /// emoji and Indic scripts need between two other characters.
-pub(super) fn one_line(text: &str) -> String {
+pub(super) fn line_of(text: &str, most: usize) -> String {
     let mut line = String::new();
     let mut count = 0;
     for character in text.chars() {
-        let character = if character.is_control() || character.is_whitespace() { ' ' } else { character };
-        if is_unseen(character) || (character == ' ' && (line.is_empty() || line.ends_with(' '))) {
+        // The spaces in amounts and before French colons stay what they are.
+        let is_kept = matches!(character, '\u{A0}' | '\u{202F}');
+        let is_space = character.is_control() || character.is_whitespace();
+        let character = if is_space && !is_kept { ' ' } else { character };
+        if is_unseen(character) || (is_space && (line.is_empty() || line.ends_with(char::is_whitespace))) {
             continue;
         }
-        if count == MAX_CHARACTERS {
+        if count == most {
             line.push('…');
             break;
         }

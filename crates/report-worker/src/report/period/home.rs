@@ -6,13 +6,10 @@ use bigdecimal::BigDecimal;
 use jiff::civil::Date;
 
 use super::Page;
-use crate::domain::ledger::Line;
+use crate::domain::ledger::{Line, Rate};
 use crate::domain::money::{Amount, Money, Sum, SumTooLarge, Totals, decimal};
 use crate::report::section::SectionKind;
 use crate::report::words::fill;
-
-/// HubSpot's rate from a record's currency to the company's, fixed when a deal is closed.
-const RATE: &str = "hs_exchange_rate";
 
 /// A figure in the company currency.
 pub(super) struct Converted {
@@ -32,8 +29,8 @@ pub(super) fn converted(page: &Page<'_>, figure: SectionKind) -> Result<Option<C
             totals.add(money)?;
             continue;
         }
-        match rate(line).and_then(|rate| convert(money, &rate, home)) {
-            Some(money) => {
+        match convert(line, home) {
+            Some((money, _)) => {
                 totals.add(money)?;
                 with_rate += 1;
             }
@@ -44,27 +41,21 @@ pub(super) fn converted(page: &Page<'_>, figure: SectionKind) -> Result<Option<C
     Ok(sum.map(|sum| Converted { sum, without_rate }))
 }
 
-/// The rate that HubSpot recorded with a record.
-fn rate(line: &Line) -> Option<BigDecimal> {
-    line.face.property(RATE).and_then(decimal).filter(|rate| *rate > BigDecimal::default())
+/// What an entry is worth in the company currency, and the rate with its day.
+fn convert<'l>(line: &'l Line, home: &str) -> Option<(Money, &'l Rate)> {
+    let rate = line.face.rate.as_ref()?;
+    Some((Amount::home(line.entry.money()?, &rate.rate, home)?.money.ok()?, rate))
 }
 
-/// Money at a rate, rounded once, half-even, to the minor units of the other currency.
-fn convert(money: Money, rate: &BigDecimal, currency: &str) -> Option<Money> {
-    let decimals = i64::try_from(Sum::from(money).decimals()).ok()?;
-    let exact = BigDecimal::new(money.minor().into(), decimals) * rate;
-    Amount::read(Some(&exact.normalized().to_plain_string()), currency).money.ok()
-}
-
-/// `USD 0.92 (3 Nov 2026)`: the rates that figures were converted at, each currency with the dates that its records count
-/// on; a currency with several rates has the lowest and the highest.
+/// `USD 0.92 (3 Nov 2026)`: the rates that figures were converted at with their dates; a currency with several has the lowest
+/// and the highest, the first and the last.
 pub(super) fn rates(page: &Page<'_>, figures: &[SectionKind]) -> Option<String> {
     let (words, home) = (page.words.period, page.scene.rules.company_currency);
     let mut rates: BTreeMap<&'static str, Vec<(BigDecimal, Date)>> = BTreeMap::new();
     for line in figures.iter().flat_map(|figure| page.lines(*figure)) {
         let Some(money) = line.entry.money().filter(|money| money.currency() != home) else { continue };
-        let usable = rate(line).filter(|rate| convert(money, rate, home).is_some());
-        rates.entry(money.currency()).or_default().extend(usable.map(|rate| (rate, line.date())));
+        let Some((_, rate)) = convert(line, home) else { continue };
+        rates.entry(money.currency()).or_default().extend(decimal(&rate.rate).map(|number| (number, rate.since)));
     }
     let range = |one: String, other: String| if one == other { one } else { fill(words.home.range, &[&one, &other]) };
     let mut texts = Vec::new();

@@ -76,7 +76,7 @@ pub(super) fn summary(page: &Page<'_>, section: SectionKind) -> Result<Option<Se
 pub(super) fn name<'f>(section: SectionKind, face: &'f Face, words: &Words) -> (String, Option<&'f str>) {
     let none = &words.period.summaries;
     let (name, none, id) = match section {
-        SectionKind::ByPipeline => (face.property("pipeline"), none.no_pipeline, None),
+        SectionKind::ByPipeline => (face.pipeline.as_deref().or(face.property("pipeline")), none.no_pipeline, None),
         SectionKind::ByCompany => (face.company.as_deref(), none.no_company, None),
         _ => (face.owner.as_deref(), none.no_owner, face.property("hubspot_owner_id")),
     };

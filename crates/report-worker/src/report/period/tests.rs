@@ -14,7 +14,7 @@ use crate::domain::period::{Cadence, Calendar};
 use crate::report::definition::{Schedule, Trigger};
 use crate::report::locale::{Dates, Language};
 use crate::report::period_figures::CorrectedRecord;
-use crate::report::render::plain_text;
+use crate::report::render::render;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -68,7 +68,7 @@ fn a_month_reads_well_in_each_language() {
     for (language, word) in Language::ALL {
         let document = built(language, Cadence::Monthly, |_, _, _| {}).document;
         let charts: Vec<_> = document.sections.iter().filter_map(|it| it.chart.as_ref().map(|it| &it.alt)).collect();
-        let all = format!("{}\n\n{}\n{charts:?}\n", document.subject, plain_text(&document));
+        let all = format!("{}\n\n{}\n{charts:?}\n", document.subject, render(&document, true).text);
         insta::assert_snapshot!(format!("month_{word}"), all);
     }
 }

@@ -4,11 +4,13 @@ mod de;
 mod en;
 mod fr;
 mod period;
+mod mail;
 
 pub(super) use de::DE;
 pub(super) use en::EN;
 pub(super) use fr::FR;
 pub(super) use period::PeriodWords;
+pub(super) use mail::MailWords;
 
 /// What is counted, in words.
 #[derive(Debug)]
