@@ -11,7 +11,8 @@ use std::process::Command;
 use end_to_end::python;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use report_worker::report::{Document, Language, csv, xlsx};
+use report_worker::domain::money::Money;
+use report_worker::report::{Document, Language, Value, csv, xlsx};
 
 /// Writes documents with their files: the month in every language, and so many of any other.
 fn write_documents(folder: &Path, others: usize) {
@@ -40,7 +41,7 @@ fn judge(arguments: &[&str], folder: &Path) -> Result<(), String> {
 #[test]
 fn any_document_is_read_back_figure_by_figure() {
     let folder = tempfile::tempdir().unwrap();
-    write_documents(folder.path(), 100);
+    write_documents(folder.path(), 60);
     judge(&["written"], folder.path()).unwrap();
     // It does find what is wrong: the files of another document.
     fs::copy(folder.path().join("any-1.xlsx"), folder.path().join("month-en.xlsx")).unwrap();
@@ -66,4 +67,15 @@ fn libreoffice_comes_to_the_same_totals() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     judge(&["recalculated"], folder.path()).unwrap();
+    // It does find what is wrong: the yen that one deal brings more.
+    let mut document = documents::month(Language::En);
+    let yen =
+        document.sections[1].rows.iter_mut().flat_map(|row| &mut row.cells).find_map(|cell| match &mut cell.value {
+            Value::Money(money) if money.currency() == "JPY" => Some(money),
+            _ => None,
+        });
+    let yen = yen.unwrap();
+    *yen = Money::from_minor(yen.minor() + 1, "JPY").unwrap();
+    fs::write(folder.path().join("month-en.json"), serde_json::to_vec(&document).unwrap()).unwrap();
+    judge(&["recalculated"], folder.path()).unwrap_err();
 }

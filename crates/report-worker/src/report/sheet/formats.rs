@@ -12,6 +12,8 @@ pub(super) struct Formats {
     locale: Locale,
     pub(super) title: Format,
     pub(super) subtitle: Format,
+    /// Above what is of the period before.
+    pub(super) period: Format,
     pub(super) header: Format,
     pub(super) header_of_figures: Format,
     pub(super) text: Format,
@@ -23,30 +25,41 @@ pub(super) struct Formats {
     /// A number that had to become text.
     pub(super) long: Format,
     pub(super) remark: Format,
+    /// The line between a table and its totals.
+    pub(super) rule: Format,
     pub(super) total: Format,
+    pub(super) long_total: Format,
     money: BTreeMap<&'static str, [Format; 2]>,
 }
 
 impl Formats {
     pub(super) fn of(locale: Locale) -> Self {
         let top = || Format::new().set_align(FormatAlign::Top);
-        let header = top().set_bold().set_background_color(Color::RGB(0xE7_ECF3)).set_border_bottom(FormatBorder::Thin);
+        // Off the column on its left, where figures end at the very edge.
+        let left = || top().set_align(FormatAlign::Left).set_indent(1);
+        let head = |cell: Format| {
+            cell.set_bold().set_background_color(Color::RGB(0xE7_ECF3)).set_border_bottom(FormatBorder::Thin)
+        };
+        let grey = Color::RGB(0x5A_6472);
         let date = date_format(locale);
         Self {
             locale,
-            title: Format::new().set_bold().set_font_size(16),
-            subtitle: Format::new().set_font_color(Color::RGB(0x5A_6472)),
-            header_of_figures: header.clone().set_align(FormatAlign::Right),
-            header,
-            text: top(),
-            wrapped: top().set_text_wrap(),
-            link: top().set_font_color(Color::RGB(0x0B_5394)).set_underline(FormatUnderline::Single),
-            date: top().set_num_format(date).set_align(FormatAlign::Left),
-            moment: top().set_num_format(format!("{date} hh:mm")).set_align(FormatAlign::Left),
+            title: left().set_bold().set_font_size(16),
+            subtitle: left().set_font_color(grey),
+            period: top().set_align(FormatAlign::Right).set_font_color(grey),
+            header: head(left()),
+            header_of_figures: head(top().set_align(FormatAlign::Right)),
+            text: left(),
+            wrapped: left().set_text_wrap(),
+            link: left().set_font_color(Color::RGB(0x0B_5394)).set_underline(FormatUnderline::Single),
+            date: left().set_num_format(date),
+            moment: left().set_num_format(format!("{date} hh:mm")),
             count: top().set_num_format("#,##0"),
             long: top().set_align(FormatAlign::Right),
-            remark: top().set_italic().set_font_color(Color::RGB(0x5A_6472)),
-            total: top().set_bold().set_border_top(FormatBorder::Thin),
+            remark: left().set_italic().set_font_color(grey),
+            rule: Format::new().set_border_bottom(FormatBorder::Thin),
+            total: left().set_bold(),
+            long_total: top().set_align(FormatAlign::Right).set_bold(),
             money: BTreeMap::new(),
         }
     }
@@ -62,10 +75,10 @@ impl Formats {
     }
 
     fn money_and_total(&mut self, sum: Sum) -> &[Format; 2] {
-        let (language, total) = (self.locale.language, &self.total);
+        let language = self.locale.language;
         self.money.entry(sum.currency()).or_insert_with(|| {
-            let format = money_format(language, sum);
-            [Format::new().set_align(FormatAlign::Top).set_num_format(&format), total.clone().set_num_format(&format)]
+            let format = Format::new().set_align(FormatAlign::Top).set_num_format(money_format(language, sum));
+            [format.clone(), format.set_bold()]
         })
     }
 }

@@ -12,7 +12,7 @@ use super::xlsx::{set_up_page, write_sum, write_text};
 use crate::domain::money::Sum;
 
 /// Characters that fit into a line across the sheet, a few fewer for letters that are wide.
-const LINE: usize = 80;
+const LINE: usize = 95;
 
 /// Pixels of a line.
 const LINE_HEIGHT: usize = 20;
@@ -35,7 +35,7 @@ pub(super) fn write(document: &Document, sheet: &mut Worksheet, formats: &mut Fo
         sheet.write_string_with_format(at, column, title, format)?;
     }
     if let Some(before) = before {
-        sheet.merge_range(at - 1, 4, at - 1, 5, &inert(&before.period), &formats.header_of_figures)?;
+        sheet.merge_range(at - 1, 4, at - 1, 5, &inert(&before.period), &formats.period)?;
     }
     for headline in &document.headlines {
         at = figure(sheet, at + 1, headline, formats)?;

@@ -86,18 +86,20 @@ pub(super) fn adds_up(section: &Section, column: usize, sum: Sum) -> bool {
 pub(super) fn width(document: &Document, section: &Section, slot: Slot, heading: &str) -> usize {
     /// Rows that are looked at.
     const ROWS: usize = 500;
-    /// For the arrow of the filter.
-    const ARROW: usize = 3;
+    /// For the arrow of the filter, and for the room beside texts.
+    const ARROW: usize = 4;
     let locale = document.locale;
     let length = |text: &str| text.chars().count();
     let of_column = |column: usize| section.rows.iter().take(ROWS).filter_map(move |row| row.cells.get(column));
     let totals = |column: usize| {
         let total = section.total.iter().filter(move |total| total.column == column);
-        total.flat_map(|total| &total.sums).map(|&sum| length(&locale.money(sum))).max()
+        total.flat_map(|total| &total.sums).map(|&sum| length(&locale.money(sum)) + 3).max()
     };
     let (widest, most) = match slot {
-        Slot::Record => (section.rows.iter().take(ROWS).map(|row| length(&row.name)).max(), 45),
-        Slot::Value(column) => (of_column(column).map(|cell| length(&locale.cell(cell))).max(), 36),
+        Slot::Record => (section.rows.iter().take(ROWS).map(|row| length(&row.name) + 2).max(), 45),
+        Slot::Value(column) => {
+            (of_column(column).map(|cell| length(&locale.cell(&cell.value.clone().into())) + 2).max(), 36)
+        }
         Slot::Amount(column) | Slot::AmountIn(column, _) => {
             let amounts = of_column(column).flat_map(|cell| sums(&cell.value));
             (amounts.map(|sum| length(&locale.money(sum)) + 1).max().max(totals(column)), 36)

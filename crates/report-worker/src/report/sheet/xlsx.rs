@@ -261,6 +261,9 @@ impl<'d> Writer<'d> {
         let mut at = row_number(rows + 2);
         let report_words = self.document.locale.words();
         if let Some(total) = self.section.total.as_ref().filter(|total| !total.sums.is_empty()) {
+            for column in 0..self.slots.len() {
+                sheet.write_blank(at - 1, column_number(column), &self.formats.rule)?;
+            }
             let mut is_first = true;
             for &sum in &total.sums {
                 let slot = |slot: &Slot| {
@@ -303,7 +306,7 @@ impl<'d> Writer<'d> {
     ) -> Result<(), XlsxError> {
         let notes = column_number(self.slots.len() - 1);
         let Some(number) = number(sum) else {
-            sheet.write_string_with_format(at.0, at.1, plain(sum), &self.formats.total)?;
+            sheet.write_string_with_format(at.0, at.1, plain(sum), &self.formats.long_total)?;
             return write_text(sheet, (at.0, notes), self.words.too_long, &self.formats.remark);
         };
         if !adds_up(self.section, column, sum) {
