@@ -142,6 +142,8 @@ def check_section(document, section, sheet, cached, is_ours):
             amounts = sums(value)
             if isinstance(place, dict):
                 assert amounts.keys() <= place.keys(), here
+                if is_ours and "text" in value:
+                    assert inert(value["text"]) in notes, f"{here}: {value} not in {notes}"
                 for currency, at in place.items():
                     if currency in amounts:
                         same_number(sheet.cell(line, at + 1), amounts[currency], DECIMALS[currency], here)

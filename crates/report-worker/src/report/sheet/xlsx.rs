@@ -180,7 +180,7 @@ impl<'d> Writer<'d> {
             let at = row_number(index + 1);
             self.name(sheet, at, row, index < LINKS)?;
             let colon = self.document.locale.words().colon;
-            let mut notes = notes(self.section, row, colon);
+            let mut notes = self.notes(row, colon);
             for (place, slot) in (0..).zip(self.slots.clone()) {
                 let (column, currency) = match slot {
                     Slot::Value(column) | Slot::Amount(column) | Slot::Currency(column) => (column, None),
@@ -206,6 +206,20 @@ impl<'d> Writer<'d> {
             write_text(sheet, (at, last), &notes.join("; "), &self.formats.wrapped)?;
         }
         Ok(())
+    }
+
+    /// What is to know of a row, with what is no amount in a column that has one for each currency.
+    fn notes(&self, row: &Row, colon: &str) -> Vec<String> {
+        let mut notes = notes(self.section, row, colon);
+        for (column, cell) in row.cells.iter().enumerate() {
+            let is_spread = || self.slots.iter().any(|slot| matches!(slot, Slot::AmountIn(of, _) if *of == column));
+            if let Value::Text(text) = &cell.value
+                && is_spread()
+            {
+                notes.push(format!("{}{colon}{text}", self.section.columns[column].title));
+            }
+        }
+        notes
     }
 
     fn name(&self, sheet: &mut Worksheet, at: u32, row: &Row, has_link: bool) -> Result<(), XlsxError> {
