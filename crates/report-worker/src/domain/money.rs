@@ -461,7 +461,7 @@ mod tests {
         assert_eq!((totals.get("JPY"), totals.get("EUR"), totals.is_empty()), (Some(twice), None, false));
         let sums = totals.all_sums();
         let json = serde_json::to_string(&sums).unwrap();
-        assert!(json.starts_with(r#"[{"currency":"JPY","minor":18446744073709551614}"#), "{json}");
+        assert!(json.starts_with(r#"[{"currency":"JPY","minor":"18446744073709551614"}"#), "{json}");
         assert_eq!(serde_json::from_str::<Vec<Sum>>(&json).unwrap(), sums);
         assert_eq!(sums[1].to_string(), "KWD 1.500");
         assert!(serde_json::from_str::<Sum>(r#"{"currency":"XYZ","minor":1}"#).is_err());
