@@ -7,7 +7,7 @@ use hubspot_simulator::Kind;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::world::{Document, World, section};
+use crate::world::{Document, World, definitions, section};
 
 /// One thing that happens. The first number chooses a record, modulo those that there are.
 #[derive(Debug, Clone)]
@@ -228,6 +228,54 @@ async fn sent_plus_corrections_is_what_there_is(steps: &[Step]) {
     assert_eq!(sent, minus(counted(&world, Kind::Invoice, INVOICE, &OWED, &archived), &invoices), "invoices");
 }
 
+/// Days that are told in the morning after, and the month with the same figures.
+const SCHEDULED: &str = "[reports.won]\nschedule = \"daily\"\nat = \"06:00\"\nsections = [\"won\", \"corrections\"]\n\
+    [reports.month]\nschedule = \"monthly\"\nat = \"06:00\"\nsections = [\"won\", \"corrections\"]\n\
+    [reports.created]\nschedule = \"daily\"\nat = \"06:00\"\nsections = [\"created\", \"corrections\"]";
+
+/// Plays a history of some days, each of which is told on the next morning, and compares what all reports say together with
+/// what there is, and the days of the month with the month.
+async fn days_told_plus_corrections_are_what_there_is(steps: &[Step]) {
+    let definitions = definitions(SCHEDULED).await;
+    let mut world = World::open_with(|choice| choice.definitions = definitions, before).await;
+    let mut archived = Vec::new();
+    for step in steps {
+        let step = match step {
+            // Within the days that are told.
+            Step::Deal(deal, "closedate", date) if date.contains("11-20") => {
+                &Step::Deal(*deal, "closedate", "2026-11-25T09:00:00.000Z")
+            }
+            other => other,
+        };
+        let events = happen(&mut world, step, &mut archived).await;
+        if !events.is_empty() {
+            world.deliver(&events).await;
+        }
+        if let Step::Pause(seconds) = step {
+            assert_eq!(world.cycle_after(*seconds * 100).await.problems, [""; 0]);
+        }
+    }
+    for _ in 0..5 {
+        assert_eq!(world.cycle_after(900).await.problems, [""; 0]);
+    }
+    for morning in ["2026-12-01T05:00:00Z", "2026-12-04T05:00:00Z"] {
+        let morning: jiff::Timestamp = morning.parse().unwrap();
+        if world.now() > morning {
+            return;
+        }
+        world.clock.advance(morning.as_millisecond() - world.clock.now_ms());
+        assert_eq!(world.cycle().await.problems, [""; 0]);
+        let days = totals(&world.documents("won").await, &["Won", "Corrections"]);
+        if world.documents("month").await.len() == 1 && morning.to_string().starts_with("2026-12-01") {
+            assert_eq!(days, totals(&world.documents("month").await, &["Won"]), "the days and the month");
+        } else {
+            assert_eq!(days, counted(&world, Kind::Deal, DEAL, &WON, &archived), "deals");
+        }
+    }
+    let created = totals(&world.documents("created").await, &["Created", "Corrections"]);
+    assert_eq!(created, counted(&world, Kind::Invoice, INVOICE, &OWED, &archived), "invoices");
+}
+
 /// Plays a history for two sets of books: one is told at once and in order, the other at the end, in any order, with any
 /// repeats, split in any way.
 async fn the_way_of_delivery_does_not_matter(steps: &[Step], order: &[prop::sample::Index], splits: &[usize]) {
@@ -290,6 +338,12 @@ proptest! {
     #[test]
     fn reports_add_up(steps in prop::collection::vec(a_step(), 5..40)) {
         run(sent_plus_corrections_is_what_there_is(&steps));
+    }
+
+    /// Always: the days as they were told, plus all corrections, are as counted anew, and they are the month.
+    #[test]
+    fn days_add_up(steps in prop::collection::vec(a_step(), 5..40)) {
+        run(days_told_plus_corrections_are_what_there_is(&steps));
     }
 
     /// Always: any order, any repeats and any splitting of the deliveries give the same changes and the same reports.

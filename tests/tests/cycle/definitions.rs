@@ -2,18 +2,8 @@
 
 use hubspot_simulator::Kind;
 use mail_parser::{Address, Message, MessageParser};
-use report_worker::config::{Environment, reports_alone};
-use report_worker::report::Definitions;
 
-use crate::world::{World, names, row, section, titles};
-
-async fn definitions(toml: &str) -> Definitions {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("reports.toml");
-    std::fs::write(&file, toml).unwrap();
-    let variables = [("REPORTS_FILE", file.to_str().unwrap()), ("MAIL_TO", "finance@example.com")];
-    reports_alone(&Environment::of(&variables)).await.unwrap()
-}
+use crate::world::{World, definitions, names, row, section, titles};
 
 async fn world(toml: &str) -> World {
     let definitions = definitions(toml).await;

@@ -16,6 +16,7 @@ mod ends;
 mod failing;
 mod figures;
 mod opening;
+mod periods;
 mod quiet;
 mod receipts;
 mod reconcile;

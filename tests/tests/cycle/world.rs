@@ -10,6 +10,7 @@ use hubspot_webhook::door::{Keys, Request, TargetUrls, admit};
 use hubspot_webhook::signature::{Secret, sign_v3};
 use jiff::{SignedDuration, Timestamp};
 use mail_parser::MessageParser;
+use report_worker::config::{Environment, reports_alone};
 use report_worker::crm::{Crm, CrmSettings};
 use report_worker::cycle::{self, App, Summary};
 use report_worker::domain::record::{self, RecordKey};
@@ -130,6 +131,25 @@ impl World {
     pub(crate) async fn cycle_after(&self, seconds: i64) -> Summary {
         self.clock.advance(seconds * 1_000);
         self.cycle().await
+    }
+
+    /// Another worker on the same books, with a queue of its own and perhaps other reports.
+    pub(crate) async fn colleague(&self, definitions: Definitions) -> App {
+        let folder = self.folder.path();
+        let queue = Embedded::open(folder.join("colleague.sqlite"), EmbeddedSettings::default()).await.unwrap();
+        let store = Store::open(&self.books).await.unwrap();
+        let settings = cycle::Settings { definitions: Arc::new(definitions), ..self.app.settings.clone() };
+        let crm = crm(&self.simulator, &Settings::default().access_token);
+        App::new(Queue::Embedded(queue), store, crm, self.app.mailer.clone(), settings)
+    }
+
+    /// Moves the clock to a moment and runs a cycle there.
+    pub(crate) async fn cycle_at(&self, moment: &str) -> Summary {
+        let moment: Timestamp = moment.parse().unwrap();
+        self.clock.advance(moment.as_millisecond() - self.clock.now_ms());
+        let summary = self.cycle().await;
+        assert_eq!(summary.problems, [""; 0]);
+        summary
     }
 
     /// Other books on the same account, with a queue of their own, opened now.
@@ -348,6 +368,15 @@ impl From<report::Document> for Document {
         };
         Self { sections: document.sections.into_iter().map(section).collect(), notes: document.notes }
     }
+}
+
+/// The reports of a `REPORTS_FILE`.
+pub(crate) async fn definitions(toml: &str) -> Definitions {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reports.toml");
+    std::fs::write(&file, toml).unwrap();
+    let variables = [("REPORTS_FILE", file.to_str().unwrap()), ("MAIL_TO", "finance@example.com")];
+    reports_alone(&Environment::of(&variables)).await.unwrap()
 }
 
 /// A section of a document.

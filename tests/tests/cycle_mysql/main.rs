@@ -26,6 +26,8 @@ mod failing;
 mod figures;
 #[path = "../cycle/opening.rs"]
 mod opening;
+#[path = "../cycle/periods.rs"]
+mod periods;
 #[path = "../cycle/quiet.rs"]
 mod quiet;
 #[path = "../cycle/receipts.rs"]

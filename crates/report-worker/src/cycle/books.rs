@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::schedule::PeriodError;
 use super::{App, ledger};
 use crate::crm::{CrmError, Cursor};
 use crate::domain::account::{Account, Stages};
@@ -61,6 +62,17 @@ pub(super) enum BooksError {
 }
 
 impl Books {
+    fn new(
+        account: Account,
+        stages: Stages,
+        zone: TimeZone,
+        open_at: Timestamp,
+        definitions: Arc<Definitions>,
+    ) -> Self {
+        let asked_for = Kind::ALL.into_iter().flat_map(|kind| definitions.properties_of(kind)).collect();
+        Self { account, stages, zone, open_at, definitions, asked_for }
+    }
+
     pub(super) fn rules(&self) -> Rules<'_> {
         Rules {
             books_open_at: self.open_at,
@@ -93,11 +105,23 @@ pub(super) async fn known(app: &App, now: Timestamp) -> Result<Books, BooksError
             now
         }
     };
-    let definitions = Arc::clone(&app.settings.definitions);
-    let asked_for = Kind::ALL.into_iter().flat_map(|kind| definitions.properties_of(kind)).collect();
-    let books = Books { account, stages, zone, open_at, definitions, asked_for };
+    let books = Books::new(account, stages, zone, open_at, Arc::clone(&app.settings.definitions));
     *known = Some(Fetched { books: books.clone(), at: now });
     Ok(books)
+}
+
+/// The same without HubSpot, as the books hold them; `None` where nobody has opened them yet.
+pub(super) async fn stored(
+    store: &Store,
+    definitions: Arc<Definitions>,
+    configured: Option<TimeZone>,
+) -> Result<Option<Books>, PeriodError> {
+    let Some(account) = store.fact::<Account>("account").await? else { return Ok(None) };
+    let Some(open_at) = store.fact("books_open_at").await? else { return Ok(None) };
+    let stages = store.fact("stages").await?.unwrap_or_default();
+    let zone = configured.or_else(|| zone(&account.time_zone));
+    let zone = zone.ok_or_else(|| PeriodError::NoSuchZone(account.time_zone.clone()))?;
+    Ok(Some(Books::new(account, stages, zone, open_at, definitions)))
 }
 
 /// Forgets what is remembered, so that the next look asks HubSpot again.

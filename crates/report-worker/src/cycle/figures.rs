@@ -54,7 +54,7 @@ impl View<'_> {
             _ => true,
         };
         is_counted
-            && self.definition.is_about(line.key.kind)
+            && self.definition.shows(line.entry.figure)
             && self.definition.filter.takes_face(&line.face, &line.amount_of_record())
     }
 

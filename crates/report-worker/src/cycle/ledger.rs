@@ -70,6 +70,8 @@ pub(super) async fn keep(app: &App, books: &Books, now: Timestamp, summary: &mut
     let basis = Basis::of(books);
     let kept: Option<Kept> = app.store.fact(KEPT_BY).await?;
     let mut cursor = match kept {
+        // A newer program is at it, or was: it knows better, and two would take turns for ever.
+        Some(Kept { by, cursor }) if by.rules > RULES => return Ok(cursor.is_none()),
         Some(Kept { by, cursor }) if by.still_holds(&basis) => match cursor {
             None if by == basis => return Ok(true),
             None => {

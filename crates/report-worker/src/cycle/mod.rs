@@ -3,6 +3,7 @@
 //! [`run_once`] is a whole cycle and public, so that tests drive it with a time of their own; the loop around it is in
 //! the commands. A step that fails leaves its work where it was and does not stop the steps that could go on.
 
+mod archive;
 mod books;
 mod calendar;
 mod enrich;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use self::archive::Archive;
 pub use self::report::{Addresses, MailError};
 pub use self::schedule::PeriodError;
 use hubspot_webhook::door::Keys;

@@ -55,6 +55,12 @@ pub enum PeriodError {
     /// There is no mail to be made of it.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// The account names a zone that is none.
+    #[error("HubSpot names the account's time zone {0:?}, which is no IANA zone; set TIME_ZONE")]
+    NoSuchZone(String),
+    /// The worker stores one report of the series after the other.
+    #[error("the worker is building reports of the same series; try again when it is done")]
+    Busy,
 }
 
 impl From<FiguresError> for PeriodError {
@@ -118,8 +124,7 @@ impl Desk<'_> {
     pub(super) async fn so_far(&self, period: Period) -> Result<Document, PeriodError> {
         let evidence = self.evidence().await?;
         let mut snapshot = self.store.snapshot(self.books.account.portal_id).await?;
-        let today = self.now.to_zoned(self.books.zone.clone()).date();
-        let figures = self.view(&evidence).so_far(&mut snapshot, period, today).await?;
+        let figures = self.view(&evidence).so_far(&mut snapshot, period, self.today()).await?;
         snapshot.end().await?;
         Ok(build_period(self.definition, &figures, &self.scene(&evidence))?.document)
     }
@@ -158,8 +163,7 @@ impl Desk<'_> {
         let PeriodFigures { period, revision, .. } = figures;
         let report_id = report_id(&series.id, period, revision);
         let is_told = !(built.is_empty && self.definition.skip_if_empty);
-        let today = self.now.to_zoned(self.books.zone.clone()).date();
-        let mail = mail(self.addresses, self.definition, &report_id, follows, &built, today, self.now);
+        let mail = mail(self.addresses, self.definition, &report_id, follows, &built, self.today(), self.now);
         let mail = if is_told { Some(mail?) } else { None };
         let new = NewPeriod {
             series: series.clone(),
@@ -172,6 +176,11 @@ impl Desk<'_> {
             told,
         };
         Ok((new, mail))
+    }
+
+    /// The day of the reporting zone.
+    fn today(&self) -> Date {
+        self.now.to_zoned(self.books.zone.clone()).date()
     }
 
     fn hash(&self) -> String {
@@ -188,6 +197,11 @@ impl Desk<'_> {
         due.map_or(Timestamp::MAX, |due| due.timestamp())
     }
 
+    /// The id of the definition's series.
+    pub(super) fn series_id(&self) -> String {
+        format!("{}-{}", self.definition.name, &self.hash()[..12])
+    }
+
     /// The series of the definition as it is now, begun where it is new.
     ///
     /// It begins with the period that is running, and nothing before is ever owed. Where it follows on another definition of
@@ -195,12 +209,12 @@ impl Desk<'_> {
     /// leaves out a period.
     async fn series(&self) -> Result<Series, StoreError> {
         let portal_id = self.books.account.portal_id;
-        let id = format!("{}-{}", self.definition.name, &self.hash()[..12]);
+        let id = self.series_id();
         loop {
             if let Some(series) = self.store.series(portal_id, &id).await? {
                 return Ok(series);
             }
-            let running = self.period(self.now.to_zoned(self.books.zone.clone()).date());
+            let running = self.period(self.today());
             let last = running.previous(&self.books.definitions.calendar);
             let earlier = self.store.newest_series(portal_id, &self.definition.name).await?;
             let owed = earlier.is_some_and(|earlier| earlier.built_through < running.from);

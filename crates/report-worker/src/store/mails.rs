@@ -96,11 +96,12 @@ pub struct RecipientState {
     pub attempts: u32,
 }
 
+/// Stores a mail to be sent from `now` on. Mails go out in the order of their creation.
 pub(super) async fn write_mail(
     transaction: &mut Transaction<'static, Db>,
     mail: &OutgoingMail,
     report_id: Option<&str>,
-    now: Timestamp,
+    (created_at, now): (Timestamp, Timestamp),
 ) -> Result<(), StoreError> {
     let insert = sqlx::query(
         "INSERT INTO mails (message_id, report_id, sender, subject, created_at, bytes) VALUES (?, ?, ?, ?, ?, ?)",
@@ -109,7 +110,7 @@ pub(super) async fn write_mail(
     .bind(report_id)
     .bind(&mail.sender)
     .bind(&mail.subject)
-    .bind(now.as_millisecond())
+    .bind(created_at.as_millisecond())
     .bind(&mail.bytes);
     if !insert_new(transaction, insert).await? {
         return Ok(());
@@ -148,8 +149,29 @@ impl Store {
     pub async fn store_mail(&self, mail: &OutgoingMail, now: Timestamp) -> Result<(), StoreError> {
         retried(|| async move {
             let mut transaction = self.write().await?;
-            write_mail(&mut transaction, mail, None, now).await?;
+            write_mail(&mut transaction, mail, None, (now, now)).await?;
             Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    /// Has a mail sent again, byte for byte, to all of its recipients but those that it is being sent to just now. Tells to
+    /// how many.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be written.
+    pub async fn send_again(&self, message_id: &str, now: Timestamp) -> Result<u64, StoreError> {
+        retried(|| async move {
+            let queued = sqlx::query(
+                "UPDATE mail_recipients SET state = 'waiting', attempts = 0, next_at = ?, changed_at = ? \
+                 WHERE message_id = ? AND state <> 'sending'",
+            )
+            .bind(now.as_millisecond())
+            .bind(now.as_millisecond())
+            .bind(message_id)
+            .execute(self.pool())
+            .await?;
+            Ok(queued.rows_affected())
         })
         .await
     }

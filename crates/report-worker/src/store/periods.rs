@@ -1,7 +1,7 @@
 //! The series of reports of periods: what is announced, what is built, and what was sent.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{AssertSqlSafe, Transaction};
 
 use super::ledger::told_json;
@@ -10,6 +10,8 @@ use super::rows::{parts, statement};
 use super::{Db, Store, StoreError, date, insert_new, retried, time};
 use crate::domain::ledger::Line;
 use crate::domain::record::RecordKey;
+
+const ONE_MS: SignedDuration = SignedDuration::from_millis(1);
 
 /// The reports of one definition, one period after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +223,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
+        // Reports of a series follow one another, even where several are built at once or the clock has gone back.
+        let built_at = now.max(new.series.built_at.saturating_add(ONE_MS).unwrap_or(now));
         let sql = match new.revision {
             1 => {
                 "UPDATE series SET version = version + 1, built_through = ?, built_at = ?, waiting_since = NULL \
@@ -230,7 +234,7 @@ impl Store {
         };
         let mut update = sqlx::query(sql);
         if new.revision == 1 {
-            update = update.bind(new.days.1.to_string()).bind(now.as_millisecond());
+            update = update.bind(new.days.1.to_string()).bind(built_at.as_millisecond());
         }
         let update = update.bind(portal_id).bind(&new.series.id).bind(new.series.version);
         if update.execute(&mut *transaction).await?.rows_affected() == 0 {
@@ -240,7 +244,7 @@ impl Store {
             .bind(&new.report_id)
             .bind(&new.name)
             .bind(&new.definition_hash)
-            .bind(now.as_millisecond())
+            .bind(built_at.as_millisecond())
             .bind(&new.document)
             .execute(&mut *transaction)
             .await?;
@@ -260,7 +264,7 @@ impl Store {
         .await?;
         tell(&mut transaction, portal_id, new).await?;
         if let Some(mail) = mail {
-            write_mail(&mut transaction, mail, Some(&new.report_id), now).await?;
+            write_mail(&mut transaction, mail, Some(&new.report_id), (built_at, now)).await?;
         }
         transaction.commit().await?;
         Ok(true)

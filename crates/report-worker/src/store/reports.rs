@@ -214,10 +214,22 @@ impl Store {
             .await?;
         }
         if let Some(mail) = mail {
-            write_mail(&mut transaction, mail, Some(&report.id), now).await?;
+            write_mail(&mut transaction, mail, Some(&report.id), (now, now)).await?;
         }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// A stored report's document, as JSON.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn document(&self, report_id: &str) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = sqlx::query_as("SELECT document FROM reports WHERE id = ?")
+            .bind(report_id)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.map(|(document,)| document))
     }
 
     /// The newest document of a report that was mailed, as JSON.

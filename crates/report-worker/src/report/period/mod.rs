@@ -206,6 +206,21 @@ fn total(column: usize, tally: &Tally) -> Option<Total> {
     (!tally.totals.is_empty()).then(|| Total { column, sums: tally.totals.all_sums() })
 }
 
+impl Definition {
+    /// True if the report of a period shows a figure: what it never shows it does not correct either.
+    pub fn shows(&self, figure: Figure) -> bool {
+        let any = |sections: &[SectionKind]| sections.iter().any(|section| self.sections.contains(section));
+        let closed = any(&[SectionKind::ByOwner, SectionKind::ByPipeline, SectionKind::ByCompany]);
+        any(&[section_of(figure)])
+            || match figure {
+                Figure::Won => closed || any(&[SectionKind::Recurring]),
+                Figure::Lost => closed,
+                Figure::PaymentReceived | Figure::PaymentRefund => false,
+                _ => any(&[SectionKind::NonBillable]),
+            }
+    }
+}
+
 /// The section that a figure is listed in.
 fn section_of(figure: Figure) -> SectionKind {
     match figure {

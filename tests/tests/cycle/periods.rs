@@ -1,0 +1,208 @@
+//! Reports of periods: each day told on the next morning, what changes later corrected by the next report, each once whoever
+//! builds it and whenever.
+
+use hubspot_simulator::Kind;
+use mail_parser::MessageParser;
+use report_worker::cycle;
+use report_worker::report::Definitions;
+
+use crate::world::{Document, Row, World, definitions, names, row, section, titles};
+
+const DAILY: &str = "[reports.daily]\nschedule = \"daily\"\nat = \"06:00\"\n\
+                     sections = [\"won\", \"created\", \"ageing\", \"corrections\"]\n";
+
+async fn world(toml: &str) -> World {
+    let definitions = definitions(toml).await;
+    World::open_with(|choice| choice.definitions = definitions, |_| {}).await
+}
+
+/// A deal that was won on 22 November.
+async fn won(world: &mut World, name: &str, amount: &str) -> i64 {
+    let date = ("closedate", "2026-11-22T09:00:00.000Z");
+    world.create(Kind::Deal, &[("dealname", name), ("amount", amount), ("dealstage", "closedwon"), date]).await
+}
+
+/// The names of the corrected records with what was, what is, and the difference.
+fn corrected(document: &Document) -> Vec<[String; 4]> {
+    let rows = section(document, "Corrections").map(|section| &section.rows[..]).unwrap_or_default();
+    // What stands in brackets says which figure it is and on which day.
+    let cell = |row: &Row, back: usize| row.cells[row.cells.len() - back].split(" (").next().unwrap().to_owned();
+    let mut rows: Vec<_> =
+        rows.iter().map(|row| [row.name.clone(), cell(row, 3), cell(row, 2), cell(row, 1)]).collect();
+    rows.sort();
+    rows
+}
+
+fn rows(rows: &[[&str; 4]]) -> Vec<[String; 4]> {
+    rows.iter().map(|row| row.map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn a_told_day_is_corrected_on_the_next_morning_and_once() {
+    let mut world = world(DAILY).await;
+    let mut deals = Vec::new();
+    for (name, amount) in
+        [("Reopened", "100"), ("Dollars", "200"), ("Later", "300"), ("Gone", "50"), ("One", "40"), ("Two", "70")]
+    {
+        deals.push(won(&mut world, name, amount).await);
+    }
+    let invoice = [("hs_number", "INV-1"), ("hs_amount_billed", "80"), ("hs_invoice_status", "open")];
+    let invoice = world.create(Kind::Invoice, &invoice).await;
+    assert_eq!(world.cycle_at("2026-11-23T04:59:59Z").await.reports, 0, "one second to six in Berlin");
+    assert_eq!(world.cycle_at("2026-11-23T05:00:00Z").await.reports, 1);
+    let first = world.newest("daily").await;
+    assert_eq!(section(&first, "Won").unwrap().totals, ["€760.00"]);
+    assert_eq!(section(&first, "Created").unwrap().totals, ["€80.00"]);
+    assert_eq!(corrected(&first), rows(&[]));
+
+    let [reopened, dollars, later, gone, one, two] = deals[..] else { unreachable!("there are six") };
+    world.set(Kind::Deal, reopened, &[("dealstage", "contractsent")]).await;
+    world.set(Kind::Deal, dollars, &[("amount", "250"), ("deal_currency_code", "USD")]).await;
+    world.set(Kind::Deal, later, &[("closedate", "2026-12-05T09:00:00.000Z")]).await;
+    world.archive(Kind::Deal, gone).await;
+    world.merge(Kind::Deal, one, two).await;
+    world.set(Kind::Deal, one, &[("amount", "110")]).await;
+    world.set(Kind::Invoice, invoice, &[("hs_invoice_status", "voided")]).await;
+    won(&mut world, "Late", "5").await;
+    world.cycle().await;
+    assert_eq!(world.cycle_at("2026-11-24T05:00:00Z").await.reports, 1);
+    let second = world.newest("daily").await;
+    assert_eq!(
+        corrected(&second),
+        rows(&[
+            ["Dollars", "€200.00", "$250.00", "−€200.00 and $250.00"],
+            ["Gone", "€50.00", "—", "−€50.00"],
+            ["INV-1", "€80.00", "—", "−€80.00"],
+            ["Late", "—", "€5.00", "€5.00"],
+            ["Later", "€300.00", "—", "−€300.00"],
+            ["One", "€110.00", "€110.00", "€0.00"],
+            ["Reopened", "€100.00", "—", "−€100.00"],
+        ])
+    );
+    assert!(section(&second, "Won").is_none(), "{second:#?}");
+    world.cycle_at("2026-11-25T05:00:00Z").await;
+    assert_eq!(corrected(&world.newest("daily").await), rows(&[]), "what was corrected is told");
+    // What was sent comes back as it was, and each period has one mail.
+    assert_eq!(world.mails.sent().len(), 3);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_away_tells_each_period_in_its_order() {
+    let mut world = world(DAILY).await;
+    won(&mut world, "Roof", "100").await;
+    let summary = world.cycle_at("2026-11-25T11:00:00Z").await;
+    assert_eq!(summary.reports, 3, "the 22nd, the 23rd and the 24th");
+    assert_eq!(
+        world.ask("SELECT from_date FROM periods ORDER BY from_date").await,
+        ["2026-11-22", "2026-11-23", "2026-11-24"]
+    );
+    let subjects = world
+        .mails
+        .sent()
+        .iter()
+        .map(|mail| MessageParser::default().parse(&mail.bytes).unwrap().subject().unwrap().to_owned())
+        .collect::<Vec<_>>();
+    assert!(subjects[0].contains("22") && subjects[2].contains("24"), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn two_workers_tell_a_period_once() {
+    let mut world = world(&format!("{DAILY}[reports.month]\nschedule = \"monthly\"\nat = \"06:00\"")).await;
+    won(&mut world, "Roof", "100").await;
+    world.cycle().await;
+    let colleague = world
+        .colleague(definitions(&format!("{DAILY}[reports.month]\nschedule = \"monthly\"\nat = \"06:00\"")).await)
+        .await;
+    world.clock.advance(30 * 86_400_000);
+    let (one, other) = tokio::join!(cycle::run_once(&world.app, world.now()), cycle::run_once(&colleague, world.now()));
+    assert_eq!((one.problems, other.problems), (vec![], vec![]));
+    assert_eq!(one.reports + other.reports, 31, "30 days, and a month");
+    assert_eq!(world.ask("SELECT CAST(COUNT(*) AS CHAR) FROM mails").await, ["31"]);
+    assert_eq!(world.mails.sent().len(), 31);
+}
+
+#[tokio::test]
+async fn another_definition_begins_anew_and_the_same_one_goes_on() {
+    let mut world = world(DAILY).await;
+    let deal = won(&mut world, "Roof", "100").await;
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    let other = DAILY.replace("\"won\"", "\"won\", \"lost\"");
+    let colleague = world.colleague(definitions(&other).await).await;
+    world.set(Kind::Deal, deal, &[("amount", "120")]).await;
+    world.cycle().await;
+    // The new one has never told the deal.
+    world.clock.advance(86_400_000);
+    cycle::run_once(&colleague, world.now()).await;
+    let document = world.newest("daily").await;
+    assert_eq!((corrected(&document), titles(&document)), (rows(&[]), vec![]));
+    // The old one corrects it, though another one has told the day as well.
+    assert_eq!(world.cycle_after(1).await.reports, 1);
+    assert_eq!(corrected(&world.newest("daily").await), rows(&[["Roof", "€100.00", "€120.00", "€20.00"]]));
+    assert_eq!(world.ask("SELECT CAST(COUNT(*) AS CHAR) FROM series").await, ["2"]);
+}
+
+#[tokio::test]
+async fn a_definition_that_changes_in_the_night_leaves_out_no_day() {
+    let mut world = world(DAILY).await;
+    won(&mut world, "Roof", "100").await;
+    world.cycle().await;
+    // After the end of the day and before its report.
+    let other = DAILY.replace("\"won\"", "\"won\", \"lost\"");
+    world.app = world.colleague(definitions(&other).await).await;
+    world.cycle_at("2026-11-23T03:00:00Z").await;
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    assert_eq!(names(section(&world.newest("daily").await, "Won").unwrap()), ["Roof"]);
+}
+
+#[tokio::test]
+async fn a_report_waits_half_an_hour_for_records_and_then_says_what_is_missing() {
+    let mut world = world(DAILY).await;
+    // HubSpot fails over the oldest deal.
+    world.arm("poisoned-record:100000");
+    won(&mut world, "Barn", "7").await;
+    won(&mut world, "Roof", "100").await;
+    for seconds in [0, 20, 60] {
+        world.cycle_after(seconds).await;
+    }
+    for (moment, expected) in [("2026-11-23T05:00:00Z", 0), ("2026-11-23T05:29:59Z", 0), ("2026-11-23T05:30:00Z", 1)] {
+        let moment: jiff::Timestamp = moment.parse().unwrap();
+        world.clock.advance(moment.as_millisecond() - world.clock.now_ms());
+        assert_eq!(world.cycle().await.reports, expected, "{moment}");
+    }
+    let document = world.newest("daily").await;
+    assert_eq!(names(section(&document, "Won").unwrap()), ["Roof"]);
+    assert!(document.notes.iter().any(|note| note.starts_with("Incomplete: 1 record")), "{:?}", document.notes);
+}
+
+#[tokio::test]
+async fn a_day_without_news_needs_no_mail_and_is_in_the_books() {
+    let toml = DAILY.replace("\"ageing\", ", "") + "skip_if_empty = true";
+    let mut world = world(&toml).await;
+    assert_eq!(world.cycle_at("2026-11-23T05:00:00Z").await.reports, 0);
+    assert_eq!(world.ask("SELECT CAST(COUNT(*) AS CHAR) FROM periods").await, ["1"]);
+    let deal = won(&mut world, "Late", "5").await;
+    world.cycle_at("2026-11-24T05:00:00Z").await;
+    assert_eq!(world.mails.sent().len(), 1, "what is late is news");
+    assert_eq!(row(&world.newest("daily").await, "Corrections").name, "Late");
+    world.set(Kind::Deal, deal, &[("amount", "6")]).await;
+    world.set(Kind::Deal, deal, &[("amount", "5")]).await;
+    world.cycle_at("2026-11-25T05:00:00Z").await;
+    assert_eq!(world.mails.sent().len(), 1, "what comes to nothing is none");
+}
+
+#[tokio::test]
+async fn another_zone_makes_all_ledgers_anew_and_the_next_report_says_what_moved() {
+    let mut world = world(DAILY).await;
+    // Ten past eleven in the evening in Berlin is the next day in Auckland.
+    world.cycle_at("2026-11-22T22:10:00Z").await;
+    let deal = world.create(Kind::Deal, &[("dealname", "Roof"), ("amount", "100")]).await;
+    world.set(Kind::Deal, deal, &[("dealstage", "closedwon")]).await;
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    let days = "SELECT date FROM entries";
+    let before = world.ask(days).await;
+    world.app.settings.zone = Some(jiff::tz::TimeZone::get("Pacific/Auckland").unwrap());
+    let app = world.colleague(Definitions { zone: None, ..definitions(DAILY).await }).await;
+    world.app = app;
+    world.cycle().await;
+    assert_eq!((before, world.ask(days).await), (vec!["2026-11-22".to_owned()], vec!["2026-11-23".to_owned()]));
+}
