@@ -10,6 +10,7 @@ pub(crate) mod operator;
 mod preview;
 mod reconcile;
 mod redrive;
+mod report;
 mod send;
 pub(crate) mod status;
 mod verify;
@@ -46,6 +47,8 @@ enum Command {
     Worker(worker::Args),
     /// Render a report to files, or send it once
     Preview(preview::Args),
+    /// Show a period's report as it was sent, send it again, or build it anew
+    Report(report::Args),
     /// Compare the books with HubSpot, and list or take in what is missing
     Reconcile(reconcile::Args),
     /// Make a signed HubSpot delivery and post it to a URL
@@ -82,6 +85,7 @@ pub async fn run(cli: Cli, environment: &Environment, clock: fn() -> Timestamp) 
         Command::Local => local::run(environment, clock).await,
         Command::Worker(args) => worker::run(args, environment, clock).await,
         Command::Preview(args) => preview::run(args, environment, now).await,
+        Command::Report(args) => report::run(args, environment, now).await,
         Command::Reconcile(args) => reconcile::run(args, environment, clock).await,
         Command::Send(args) => send::run(args, environment, now).await,
         Command::Verify(args) => verify::run(args, environment, now).await,

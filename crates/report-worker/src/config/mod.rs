@@ -186,9 +186,7 @@ impl WorkConfig {
         let crm = CrmConfig::read(reader);
         let reports = reports::read(reader);
         let mail = MailConfig::read(reader, reports.as_ref());
-        let zone = reader.optional("TIME_ZONE", |text| {
-            zone(text).ok_or_else(|| "not an IANA time zone such as Europe/Berlin".to_owned())
-        });
+        let zone = time_zone(reader);
         let poll_interval = reader.or("POLL_INTERVAL", "60s", duration);
         let quiet = reader.or("QUIET_PERIOD", "5m", duration);
         let deliveries_kept_for = reader.or("DELIVERY_RETENTION", "400d", retention);
@@ -270,6 +268,48 @@ pub async fn client_secrets(environment: &Environment) -> Result<Vec<Secret>, Pr
 /// What is wrong with them.
 pub async fn reports_alone(environment: &Environment) -> Result<Definitions, Problems> {
     read(environment, reports::read).await
+}
+
+/// What `report` needs.
+#[derive(Debug)]
+pub struct ReportConfig {
+    /// Where the books are.
+    pub books: Books,
+    /// The reports.
+    pub reports: Definitions,
+    /// The reporting zone; `None` means the account's.
+    pub zone: Option<TimeZone>,
+    /// The mails, where one is to be made.
+    pub mail: Option<MailConfig>,
+}
+
+impl ReportConfig {
+    /// Reads it; `with_mail` where a mail is to be made.
+    ///
+    /// # Errors
+    /// Every missing or wrong variable at once.
+    pub async fn read_alone(environment: &Environment, with_mail: bool) -> Result<Self, Problems> {
+        let config = |reader: &mut Reader<'_>| {
+            let books = reader.or("DATABASE_URL", "sqlite:closing-bell.sqlite", database);
+            let reports = reports::read(reader);
+            let zone = time_zone(reader);
+            let mail = if with_mail { Some(MailConfig::read(reader, reports.as_ref())?) } else { None };
+            Some(Self {
+                books: books?,
+                zone: zone?.or_else(|| reports.as_ref()?.zone.clone()),
+                reports: reports?,
+                mail,
+            })
+        };
+        read(environment, config).await
+    }
+}
+
+/// The reporting zone of `TIME_ZONE`, where it is set.
+fn time_zone(reader: &mut Reader<'_>) -> Option<Option<TimeZone>> {
+    reader.optional("TIME_ZONE", |text| {
+        zone(text).ok_or_else(|| "not an IANA time zone such as Europe/Berlin".to_owned())
+    })
 }
 
 /// HubSpot and the books, for `reconcile`.
