@@ -10,12 +10,13 @@ use serde_json::json;
 
 use super::{WrongUsage, print};
 use crate::config::{Environment, MailConfig, database_alone, reports_alone};
-use crate::cycle::inline;
+use crate::cycle::{attachments, inline};
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
+use crate::domain::period::Calendar;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{Definition, Document, Scene, build, render, sample};
+use crate::report::{Definition, Document, Scene, Trigger, build, build_period, period_sample, render, sample};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
@@ -25,7 +26,7 @@ pub(super) struct Args {
     /// Show made-up records instead of the newest report in the books
     #[arg(long)]
     sample: bool,
-    /// Write NAME.html, NAME.txt and NAME.eml into this folder
+    /// Write NAME.html, NAME.txt, NAME.eml and what is attached into this folder
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     output: PathBuf,
     /// Send it to this address instead of writing files (needs SMTP_URL, MAIL_FROM and MAIL_TO)
@@ -47,11 +48,12 @@ pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -
     let source = if stored.is_some() { "the newest report in the books" } else { "sample data" };
     let document = match stored {
         Some(document) => document,
-        None => sample_document(definition, now)?,
+        None => sample_document(definition, definitions.calendar, now)?,
     };
+    let preview = Preview { definition, document, source, now };
     match &args.send_to {
-        Some(address) => send(&args, &document, address, environment, now).await?,
-        None => write(&args, &document, source, now)?,
+        Some(address) => send(&args, &preview, address, environment).await?,
+        None => write(&args, &preview)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,7 +68,7 @@ async fn stored(definition: &Definition, environment: &Environment) -> anyhow::R
     Ok(Some(document.with_context(|| format!("the stored report {} cannot be read by this version", definition.name))?))
 }
 
-fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Document> {
+fn sample_document(definition: &Definition, calendar: Calendar, now: Timestamp) -> anyhow::Result<Document> {
     let account = Account {
         portal_id: 62_515_001,
         company_currency: "EUR".to_owned(),
@@ -77,70 +79,99 @@ fn sample_document(definition: &Definition, now: Timestamp) -> anyhow::Result<Do
     let stage = |id: &str, closing| (id.to_owned(), Stage { label: id.to_owned(), closing });
     let stages =
         Stages([stage("open", Closing::Open), stage("won", Closing::Won), stage("lost", Closing::Lost)].into());
-    let books_open_at = now - jiff::SignedDuration::from_hours(9);
+    let opening = now - jiff::SignedDuration::from_hours(9);
+    // A period's sample is from books that were open all the time; a sample of changes begins with the opening.
+    let books_open_at = if matches!(definition.trigger, Trigger::On(_)) { opening } else { Timestamp::UNIX_EPOCH };
     let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
-    let completeness =
-        Completeness { compared_at: Some(books_open_at), left_different: 0, left_out: Vec::new(), unread: 0 };
+    let completeness = Completeness { compared_at: Some(opening), left_different: 0, left_out: Vec::new(), unread: 0 };
     let locale = definition.locale;
     let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
-    let mut items = sample(&scene);
-    items.retain(|item| definition.is_about(item.record.key.kind));
-    let mut document = build(definition, &items, &scene)?.document;
+    let built = match definition.trigger {
+        Trigger::On(_) => {
+            let mut items = sample(&scene);
+            items.retain(|item| definition.is_about(item.record.key.kind));
+            build(definition, &items, &scene)?
+        }
+        Trigger::Schedule(schedule) => {
+            let figures = period_sample(schedule.cadence, calendar, &scene)?;
+            build_period(definition, &figures, &scene)?
+        }
+    };
+    let mut document = built.document;
     document.notes.insert(0, "This is a sample; none of these records exists.".to_owned());
     Ok(document)
 }
 
-fn mail(document: &Document, from: &str, to: &str, now: Timestamp) -> Mail {
-    let rendered = render(document, false);
-    Mail {
-        message_id: format!("preview-{}@closing-bell.invalid", now.as_millisecond()),
-        from: from.to_owned(),
-        to: vec![to.to_owned()],
-        cc: Vec::new(),
-        subject: document.subject.clone(),
-        date: now,
-        text: rendered.text,
-        html: rendered.html,
-        references: Vec::new(),
-        list_id: None,
-        images: inline(rendered.images),
-        attachments: Vec::new(),
+/// What is shown, and what it was made of.
+struct Preview<'d> {
+    definition: &'d Definition,
+    document: Document,
+    source: &'static str,
+    now: Timestamp,
+}
+
+impl Preview<'_> {
+    fn mail(&self, from: &str, to: &str) -> anyhow::Result<Mail> {
+        let attachments = attachments(self.definition, &self.document, "preview")?;
+        let rendered = render(&self.document, !attachments.is_empty());
+        Ok(Mail {
+            message_id: format!("preview-{}@closing-bell.invalid", self.now.as_millisecond()),
+            from: from.to_owned(),
+            to: vec![to.to_owned()],
+            cc: Vec::new(),
+            subject: self.document.subject.clone(),
+            date: self.now,
+            text: rendered.text,
+            html: rendered.html,
+            references: Vec::new(),
+            list_id: None,
+            images: inline(rendered.images),
+            attachments,
+        })
     }
 }
 
-fn write(args: &Args, document: &Document, source: &str, now: Timestamp) -> anyhow::Result<()> {
+/// The HTML as a file of its own: its pictures stand in it, since a browser knows no `cid:`.
+fn alone(mail: &Mail) -> String {
+    mail.images.iter().fold(mail.html.clone(), |html, image| {
+        let data = format!("data:image/png;base64,{}", data_encoding::BASE64.encode(&image.bytes));
+        html.replace(&format!("cid:{}", image.content_id), &data)
+    })
+}
+
+fn write(args: &Args, preview: &Preview<'_>) -> anyhow::Result<()> {
     let folder = &args.output;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let mail = mail(document, "Closing Bell <closing-bell@example.com>", "finance@example.com", now);
+    let mail = preview.mail("Closing Bell <closing-bell@example.com>", "finance@example.com")?;
+    let mut contents: Vec<(String, Vec<u8>)> = vec![
+        (format!("{}.html", args.name), alone(&mail).into_bytes()),
+        (format!("{}.txt", args.name), mail.text.clone().into_bytes()),
+        (format!("{}.eml", args.name), compose(&mail)?),
+    ];
+    contents.extend(mail.attachments.into_iter().map(|file| (file.name, file.bytes)));
     let mut files = Vec::new();
-    let bytes = compose(&mail)?;
-    for (ending, content) in [("html", mail.html.as_bytes()), ("txt", mail.text.as_bytes()), ("eml", &bytes)] {
-        let file = folder.join(format!("{}.{ending}", args.name));
+    for (name, content) in contents {
+        let file = folder.join(name);
         std::fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
         files.push(file);
     }
+    let (subject, source) = (&preview.document.subject, preview.source);
     if args.json {
-        return print(&json!({ "subject": document.subject, "source": source, "files": files }).to_string());
+        return print(&json!({ "subject": subject, "source": source, "files": files }).to_string());
     }
     let files: Vec<String> = files.iter().map(|file| format!("  {}", file.display())).collect();
-    print(&format!("{}\n  (from {source})\n{}", document.subject, files.join("\n")))
+    print(&format!("{subject}\n  (from {source})\n{}", files.join("\n")))
 }
 
-async fn send(
-    args: &Args,
-    document: &Document,
-    address: &str,
-    environment: &Environment,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+async fn send(args: &Args, preview: &Preview<'_>, address: &str, environment: &Environment) -> anyhow::Result<()> {
     let recipient = check_address(address).map_err(|error| WrongUsage(format!("--send-to: {error}")))?;
     let config = MailConfig::read_alone(environment).await?;
     let sender = check_address(&config.from)?;
-    let mail = mail(document, &config.from, address, now);
+    let mail = preview.mail(&config.from, address)?;
     let bytes = compose(&mail)?;
     match config.mailer.now().send(&sender, &recipient, &mail.message_id, &bytes).await {
         Outcome::Accepted { reply } if args.json => {
-            print(&json!({ "subject": document.subject, "to": recipient, "reply": reply }).to_string())
+            print(&json!({ "subject": mail.subject, "to": recipient, "reply": reply }).to_string())
         }
         Outcome::Accepted { reply } => print(&format!("sent to {recipient}: {reply}")),
         Outcome::Refused { reply } => bail!("the mail server refuses the mail to {recipient}: {reply}"),

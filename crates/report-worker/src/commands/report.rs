@@ -14,7 +14,7 @@ use super::{WrongUsage, print};
 use crate::config::{Environment, ReportConfig};
 use crate::cycle::{Addresses, Archive};
 use crate::domain::period::Period;
-use crate::report::{Definition, Document, Schedule, Trigger, plain_text};
+use crate::report::{Definition, Document, Schedule, Trigger, render};
 use crate::store::{Books, MailHead, Store, StoredPeriod};
 
 /// How many periods an error names.
@@ -187,7 +187,7 @@ async fn stored(archive: &Archive, it: &StoredPeriod, revisions: &[StoredPeriod]
             let document = archive.store().document(&it.report_id).await?.unwrap_or_default();
             let document: Document =
                 serde_json::from_str(&document).context("the stored report cannot be read by this version")?;
-            (document.subject.clone(), plain_text(&document))
+            (document.subject.clone(), render(&document, false).text)
         }
     };
     let sent = match &mail {
@@ -206,7 +206,7 @@ fn running(document: &Document) -> Shown {
     Shown {
         what: "so far; nobody was sent it".to_owned(),
         subject: document.subject.clone(),
-        text: plain_text(document),
+        text: render(document, false).text,
         mail: None,
         revisions: Vec::new(),
         revision: None,

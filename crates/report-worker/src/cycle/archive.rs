@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::books::{self, Books};
-use super::report::Addresses;
+use super::mail::Addresses;
 use super::schedule::{Desk, PeriodError};
 use crate::domain::period::Period;
 use crate::report::{Definition, Definitions, Document, Schedule};

@@ -10,6 +10,7 @@ mod enrich;
 mod figures;
 mod hand;
 mod ledger;
+mod mail;
 pub mod reconcile;
 mod report;
 mod retention;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::archive::Archive;
-pub use self::report::{Addresses, MailError};
+pub use self::mail::{Addresses, MailError};
 pub use self::schedule::PeriodError;
 use hubspot_webhook::door::Keys;
 use jiff::tz::TimeZone;
@@ -38,7 +39,7 @@ use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
-pub(crate) use self::report::inline;
+pub(crate) use self::mail::{attachments, inline};
 
 /// Everything a cycle works with.
 pub struct App {

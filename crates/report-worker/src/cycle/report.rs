@@ -1,23 +1,21 @@
 //! Pending changes become reports, once their records are quiet.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
 use super::books::{self, Books};
+use super::mail::{Letter, message_id};
 use super::reconcile;
 use super::{App, Summary, after};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::SumTooLarge;
 use crate::domain::position::{Position, Standing};
 use crate::domain::record::{Kind, Record, RecordKey};
-use crate::mailer::{InlineImage, Mail, check_address, compose};
-use crate::report::{Built, Definition, Image, Item, Scene, Was, build, render};
-use crate::store::{NewReport, OutgoingMail, PendingChange, RecordState, StoreError, StoredRecord};
+use crate::report::{Built, Definition, Item, Scene, Was, build};
+use crate::store::{NewReport, PendingChange, RecordState, StoreError, StoredRecord};
 
 /// The most records that one mail speaks of; the rest goes into the next one.
 const RECORDS_PER_MAIL: usize = 200;
@@ -153,10 +151,11 @@ async fn build_one(
     let today = now.to_zoned(books.zone.clone()).date();
     let id = report_id(definition, &group);
     let follows = follows(app, definition, &group, &built).await?;
-    let mail = match (built.is_empty, mail(app.settings.addresses(), definition, &id, follows, &built, today, now)) {
-        (true, _) => None,
-        (false, Ok(mail)) => Some(mail),
-        (false, Err(error)) => {
+    let letter =
+        Letter { definition, document: &built.document, report_id: &id, of: &today.to_string(), follows, today, now };
+    let mail = match (!built.is_empty).then(|| letter.mail(app.settings.addresses())).transpose() {
+        Ok(mail) => mail,
+        Err(error) => {
             summary.problem("report", error);
             return Ok(());
         }
@@ -267,89 +266,4 @@ fn report_id(definition: &Definition, group: &ByRecord) -> String {
         digest.update(format!("{} {} {} {}\n", definition.name, change.record.portal_id, change.record, change.id));
     }
     data_encoding::HEXLOWER.encode(&digest.finalize()[..12])
-}
-
-/// Why a report is no mail.
-#[derive(Debug, thiserror::Error)]
-#[error("the mail cannot be composed")]
-pub struct MailError(#[source] crate::mailer::ComposeError);
-
-/// From whom the mails of reports come, and to whom they go.
-#[derive(Debug, Clone, Copy)]
-pub struct Addresses<'a> {
-    /// The sender, as in a From header.
-    pub from: &'a str,
-    /// The recipients of the reports that name none.
-    pub to: &'a [String],
-    /// Who hears of trouble, and alone gets what is a dry run.
-    pub owner: &'a str,
-}
-
-/// The Message-ID of a report's mail.
-fn message_id(from: &str, definition: &Definition, report_id: &str) -> String {
-    format!("{}-{report_id}@{}", definition.name, domain_of(from))
-}
-
-/// The mail of a built report, on a day of the reporting zone.
-pub(super) fn mail(
-    Addresses { from, to, owner }: Addresses<'_>,
-    definition: &Definition,
-    report_id: &str,
-    follows: Vec<String>,
-    built: &Built,
-    today: Date,
-    now: Timestamp,
-) -> Result<OutgoingMail, MailError> {
-    let Definition { cc, bcc, .. } = definition;
-    let to = if definition.to.is_empty() { to } else { &definition.to };
-    let mut document = Cow::Borrowed(&built.document);
-    let (to, cc, bcc) = match definition.dry_run_until.filter(|until| today <= *until) {
-        None => (to.to_vec(), cc.clone(), &bcc[..]),
-        Some(until) => {
-            let named = |people: &[String], word| people.iter().map(move |it| format!("{}{word}", bare(it))).collect();
-            let would: Vec<Vec<String>> = vec![named(to, ""), named(cc, " (cc)"), named(bcc, " (bcc)")];
-            document.to_mut().notes.insert(0, definition.locale.dry_run(until, &would.concat()));
-            (vec![owner.to_owned()], Vec::new(), &[][..])
-        }
-    };
-    let envelope = [&to[..], &cc, bcc].concat();
-    let rendered = render(&document, false);
-    let mail = Mail {
-        message_id: message_id(from, definition, report_id),
-        from: from.to_owned(),
-        to,
-        cc,
-        subject: document.subject.clone(),
-        date: now,
-        text: rendered.text,
-        html: rendered.html,
-        references: follows,
-        list_id: Some(format!("{}.{}", definition.name, domain_of(from))),
-        images: inline(rendered.images),
-        attachments: Vec::new(),
-    };
-    let bytes = compose(&mail).map_err(MailError)?;
-    Ok(outgoing(mail, &envelope, bytes))
-}
-
-/// The pictures of a report as parts of its mail.
-pub(crate) fn inline(images: Vec<Image>) -> Vec<InlineImage> {
-    images.into_iter().map(|Image { content_id, png }| InlineImage { content_id, bytes: png }).collect()
-}
-
-/// The mail to store: bare addresses for the envelope, each once.
-pub(super) fn outgoing(mail: Mail, to: &[String], bytes: Vec<u8>) -> OutgoingMail {
-    let mut recipients: Vec<String> = to.iter().map(|address| bare(address)).collect();
-    recipients.sort();
-    recipients.dedup();
-    OutgoingMail { message_id: mail.message_id, sender: bare(&mail.from), subject: mail.subject, recipients, bytes }
-}
-
-fn bare(address: &str) -> String {
-    check_address(address).unwrap_or_else(|_| address.to_owned())
-}
-
-/// The domain of an address, for Message-IDs.
-pub(super) fn domain_of(address: &str) -> String {
-    bare(address).rsplit_once('@').map_or_else(|| "localhost".to_owned(), |(_, domain)| domain.to_owned())
 }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::books::{self, Books};
 use super::figures::{FiguresError, Told, View};
-use super::report::{Addresses, MailError, mail};
+use super::mail::{Addresses, Letter, MailError};
 use super::{App, Summary, reconcile};
 use crate::domain::completeness::Completeness;
 use crate::domain::money::SumTooLarge;
@@ -163,8 +163,16 @@ impl Desk<'_> {
         let PeriodFigures { period, revision, .. } = figures;
         let report_id = report_id(&series.id, period, revision);
         let is_told = !(built.is_empty && self.definition.skip_if_empty);
-        let mail = mail(self.addresses, self.definition, &report_id, follows, &built, self.today(), self.now);
-        let mail = if is_told { Some(mail?) } else { None };
+        let letter = Letter {
+            definition: self.definition,
+            document: &built.document,
+            report_id: &report_id,
+            of: &period.name(&self.books.definitions.calendar),
+            follows,
+            today: self.today(),
+            now: self.now,
+        };
+        let mail = if is_told { Some(letter.mail(self.addresses)?) } else { None };
         let new = NewPeriod {
             series: series.clone(),
             report_id,

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::report::{domain_of, outgoing};
+use super::mail::{domain_of, outgoing};
 use super::stop::Stop;
 use super::{App, Summary, after};
 use crate::mailer::{Mail, Mailer, Outcome, compose};

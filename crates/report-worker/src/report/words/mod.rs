@@ -3,14 +3,14 @@
 mod de;
 mod en;
 mod fr;
-mod period;
 mod mail;
+mod period;
 
 pub(super) use de::DE;
 pub(super) use en::EN;
 pub(super) use fr::FR;
-pub(super) use period::PeriodWords;
 pub(super) use mail::MailWords;
+pub(super) use period::PeriodWords;
 
 /// What is counted, in words.
 #[derive(Debug)]

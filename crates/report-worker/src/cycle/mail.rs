@@ -1,0 +1,131 @@
+//! A built report as a mail: to whom, with which files, in which thread.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::mailer::{self, InlineImage, Mail, check_address, compose};
+use crate::report::{Attachment, Definition, Document, Image, WorkbookError, csv, render, xlsx};
+use crate::store::OutgoingMail;
+
+/// The media type of workbooks (IANA; ECMA-376).
+const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+/// Why a report is no mail.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// It cannot be written as a mail.
+    #[error("the mail cannot be composed")]
+    Compose(#[source] mailer::ComposeError),
+    /// A file that belongs to it cannot be written.
+    #[error("the mail's workbook cannot be written")]
+    Workbook(#[source] WorkbookError),
+}
+
+/// From whom the mails of reports come, and to whom they go.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses<'a> {
+    /// The sender, as in a From header.
+    pub from: &'a str,
+    /// The recipients of the reports that name none.
+    pub to: &'a [String],
+    /// Who hears of trouble, and alone gets what is a dry run.
+    pub owner: &'a str,
+}
+
+/// A built report on its way to be a mail.
+pub(super) struct Letter<'r> {
+    pub(super) definition: &'r Definition,
+    pub(super) document: &'r Document,
+    /// The stored report's id.
+    pub(super) report_id: &'r str,
+    /// What its files are named by: the period's name, or the day.
+    pub(super) of: &'r str,
+    /// The Message-IDs of the mails that it follows.
+    pub(super) follows: Vec<String>,
+    /// The day in the reporting zone.
+    pub(super) today: Date,
+    pub(super) now: Timestamp,
+}
+
+impl Letter<'_> {
+    /// The mail, byte for byte as it goes out.
+    pub(super) fn mail(self, Addresses { from, to, owner }: Addresses<'_>) -> Result<OutgoingMail, MailError> {
+        let Definition { cc, bcc, .. } = self.definition;
+        let to = if self.definition.to.is_empty() { to } else { &self.definition.to };
+        let mut document = Cow::Borrowed(self.document);
+        let (to, cc, bcc) = match self.definition.dry_run_until.filter(|until| self.today <= *until) {
+            None => (to.to_vec(), cc.clone(), &bcc[..]),
+            Some(until) => {
+                let named =
+                    |people: &[String], word| people.iter().map(move |it| format!("{}{word}", bare(it))).collect();
+                let would: Vec<Vec<String>> = vec![named(to, ""), named(cc, " (cc)"), named(bcc, " (bcc)")];
+                document.to_mut().notes.insert(0, self.definition.locale.dry_run(until, &would.concat()));
+                (vec![owner.to_owned()], Vec::new(), &[][..])
+            }
+        };
+        let envelope = [&to[..], &cc, bcc].concat();
+        let attachments = attachments(self.definition, &document, self.of)?;
+        let rendered = render(&document, !attachments.is_empty());
+        let mail = Mail {
+            message_id: message_id(from, self.definition, self.report_id),
+            from: from.to_owned(),
+            to,
+            cc,
+            subject: document.subject.clone(),
+            date: self.now,
+            text: rendered.text,
+            html: rendered.html,
+            references: self.follows,
+            list_id: Some(format!("{}.{}", self.definition.name, domain_of(from))),
+            images: inline(rendered.images),
+            attachments,
+        };
+        let bytes = compose(&mail).map_err(MailError::Compose)?;
+        Ok(outgoing(mail, &envelope, bytes))
+    }
+}
+
+/// The Message-ID of a report's mail.
+pub(super) fn message_id(from: &str, definition: &Definition, report_id: &str) -> String {
+    format!("{}-{report_id}@{}", definition.name, domain_of(from))
+}
+
+/// The files that a definition asks for: `month-end-2026-11.xlsx`.
+pub(crate) fn attachments(
+    definition: &Definition,
+    document: &Document,
+    of: &str,
+) -> Result<Vec<mailer::Attachment>, MailError> {
+    let file = |&attachment: &Attachment| {
+        let (ending, content_type, bytes) = match attachment {
+            Attachment::Xlsx => ("xlsx", WORKBOOK, xlsx(document).map_err(MailError::Workbook)?),
+            Attachment::Csv => ("csv", "text/csv; charset=utf-8", csv(document)),
+        };
+        Ok(mailer::Attachment { name: format!("{}-{of}.{ending}", definition.name), content_type, bytes })
+    };
+    definition.attachments.iter().map(file).collect()
+}
+
+/// The pictures of a report as parts of its mail.
+pub(crate) fn inline(images: Vec<Image>) -> Vec<InlineImage> {
+    images.into_iter().map(|Image { content_id, png }| InlineImage { content_id, bytes: png }).collect()
+}
+
+/// The mail to store: bare addresses for the envelope, each once.
+pub(super) fn outgoing(mail: Mail, to: &[String], bytes: Vec<u8>) -> OutgoingMail {
+    let mut recipients: Vec<String> = to.iter().map(|address| bare(address)).collect();
+    recipients.sort();
+    recipients.dedup();
+    OutgoingMail { message_id: mail.message_id, sender: bare(&mail.from), subject: mail.subject, recipients, bytes }
+}
+
+fn bare(address: &str) -> String {
+    check_address(address).unwrap_or_else(|_| address.to_owned())
+}
+
+/// The domain of an address, for Message-IDs.
+pub(super) fn domain_of(address: &str) -> String {
+    bare(address).rsplit_once('@').map_or_else(|| "localhost".to_owned(), |(_, domain)| domain.to_owned())
+}
