@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) width: u32,
     /// How far the widest element reaches.
     pub(crate) widest: u32,
+    /// Which that is.
+    pub(crate) wide: String,
     /// The page's height.
     pub(crate) height: u32,
     /// The weakest contrast between a text and its background, as WCAG 2.2 reckons it: 4.5 is enough for small text.
@@ -45,6 +47,7 @@ pub(crate) struct Seen {
 struct Measured {
     width: u32,
     widest: u32,
+    wide: String,
     height: u32,
     contrast: f64,
     faintest: String,
@@ -73,9 +76,9 @@ impl Browser {
         let dom = self.run(&copy, width, 1_000, scheme, &["--dump-dom"]).await;
         let (_, measured) = dom.rsplit_once("<!--measured ").expect("the page has measured itself");
         let (measured, _) = measured.split_once("-->").unwrap();
-        let Measured { width, widest, height, contrast, faintest, images_missing, fetched } =
+        let Measured { width, widest, wide, height, contrast, faintest, images_missing, fetched } =
             serde_json::from_str(measured).unwrap();
-        Seen { dom, width, widest, height, contrast, faintest, images_missing, fetched }
+        Seen { dom, width, widest, wide, height, contrast, faintest, images_missing, fetched }
     }
 
     /// Takes a picture of the whole page.

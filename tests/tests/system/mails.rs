@@ -111,7 +111,7 @@ async fn on_screens(screens: &[Screen], browser: &Browser, page: &Path, name: &s
         let seen = browser.look(page, width, scheme).await;
         let at = format!("{name}-{width}-{look:?}").to_lowercase();
         assert_eq!(seen.width, width, "{at}: the window is as wide as the screen");
-        assert!(seen.widest <= width, "{at}: {} wide", seen.widest);
+        assert!(seen.widest <= width, "{at}: {} wide at {}", seen.widest, seen.wide);
         assert!(seen.contrast >= 4.5, "{at}: {} at “{}”", seen.contrast, seen.faintest);
         assert_eq!(seen.images_missing, 0, "{at}");
         assert_eq!(seen.fetched, [""; 0], "{at}: nothing comes from elsewhere");

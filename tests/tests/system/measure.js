@@ -11,16 +11,18 @@ const background = (element) => {
   }
   return [255, 255, 255];
 };
-const found = { width: innerWidth, widest: 0, height: 0, contrast: 21, faintest: "" };
+const found = { width: innerWidth, widest: 0, height: 0, contrast: 21, faintest: "", wide: "" };
 found.images_missing = [...document.images].filter((image) => !image.complete || !image.naturalWidth).length;
 const fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
 found.fetched = fetched.filter((name) => !name.startsWith("data:"));
 found.height = Math.ceil(document.documentElement.scrollHeight);
-found.widest = document.documentElement.scrollWidth;
 for (const element of document.body.querySelectorAll("*:not(script)")) {
   const box = element.getBoundingClientRect();
   if (!box.width || !box.height) continue;
-  found.widest = Math.max(found.widest, Math.floor(box.right));
+  if (Math.floor(box.right) > found.widest) {
+    found.widest = Math.floor(box.right);
+    found.wide = `${element.tagName} ${element.className} “${element.textContent.trim().slice(0, 40)}”`;
+  }
   const own = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
   const texts = [[own.map((node) => node.data.trim()).join(""), null], [element.dataset.label, "::before"]];
   for (const [text, pseudo] of texts) {
@@ -30,5 +32,6 @@ for (const element of document.body.querySelectorAll("*:not(script)")) {
     if (contrast < found.contrast) Object.assign(found, { contrast, faintest: text });
   }
 }
+found.widest = Math.max(found.widest, document.documentElement.scrollWidth);
 const told = JSON.stringify(found).replaceAll("-->", "");
 document.documentElement.append(document.createComment(`measured ${told}`));

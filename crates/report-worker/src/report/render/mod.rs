@@ -1,6 +1,7 @@
 //! A document as a mail: text, HTML and pictures that say the same.
 
 mod change;
+mod chart;
 mod html;
 mod page;
 mod table;
@@ -8,6 +9,9 @@ mod table;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
+
+use self::chart::Drawn;
 use self::page::{Limits, Page};
 use super::document::Document;
 
@@ -45,7 +49,12 @@ pub struct Image {
 ///
 /// Tables are cut evenly: none shows more rows than another has to hide. Their sums are always those of all rows.
 pub fn render(document: &Document, has_attachment: bool) -> Rendered {
-    let page = |limits| Page::new(document, limits, has_attachment);
+    let charts: Vec<Option<Drawn>> = document
+        .sections
+        .iter()
+        .map(|section| section.chart.as_ref().and_then(|chart| chart::draw(chart, document.locale)))
+        .collect();
+    let page = |limits| Page::new(document, &charts, limits, has_attachment);
     let fits = |limits| html::html(&page(limits)).len() < MOST_BYTES;
     let (rows, sections) = (most_rows(document), document.sections.len());
     let mut limits = Limits { rows, sections, headlines: document.headlines.len() };
@@ -55,7 +64,10 @@ pub fn render(document: &Document, has_attachment: bool) -> Rendered {
     limits.headlines = most(limits.headlines, |headlines| fits(Limits { headlines, ..limits }));
     let page = page(limits);
     let (html, text) = (html::html(&page), text::text(&page));
-    Rendered { preheader: page.preheader, text, html, images: Vec::new() }
+    let shown = charts.into_iter().take(limits.sections).flatten();
+    let images: BTreeMap<String, Vec<u8>> = shown.map(|drawn| (drawn.content_id, drawn.png)).collect();
+    let images = images.into_iter().map(|(content_id, png)| Image { content_id, png }).collect();
+    Rendered { preheader: page.preheader, text, html, images }
 }
 
 /// The greatest number up to `all` that fits; where one fits, every smaller one does.

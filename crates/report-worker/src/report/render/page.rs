@@ -7,6 +7,7 @@ use super::super::locale::{Language, Locale};
 use super::super::text::{line_of, one_line};
 use super::super::words::{MailWords, fill};
 use super::change::change;
+use super::chart::Drawn;
 use super::table::Table;
 use crate::domain::money::{Money, Sum};
 
@@ -73,7 +74,7 @@ pub(super) struct Figure {
 }
 
 impl Page {
-    pub(super) fn new(document: &Document, limits: Limits, has_attachment: bool) -> Self {
+    pub(super) fn new(document: &Document, charts: &[Option<Drawn>], limits: Limits, has_attachment: bool) -> Self {
         let (locale, words) = (document.locale, document.locale.words());
         let cards: Vec<Card> =
             document.headlines.iter().take(limits.headlines).map(|headline| Card::new(headline, locale)).collect();
@@ -90,7 +91,11 @@ impl Page {
             preheader: preheader(document),
             abreast: abreast(&cards),
             cards,
-            tables: shown.iter().map(|section| Table::new(section, limits.rows, has_attachment, locale)).collect(),
+            tables: shown
+                .iter()
+                .zip(charts)
+                .map(|(section, chart)| Table::new(section, chart.as_ref(), limits.rows, has_attachment, locale))
+                .collect(),
             missing: missing(rows, cut, has_attachment, locale),
             notes: document.notes.iter().take(NOTES).map(|note| line_of(note, NOTE_CHARACTERS)).collect(),
             sent_by: words.sent_by,

@@ -4,9 +4,13 @@ use serde::Serialize;
 
 use super::super::document::{Cell, ColumnKind, Row, Section, Value};
 use super::super::locale::Locale;
-use super::super::text::one_line;
+use super::super::text::{line_of, one_line};
 use super::super::words::fill;
+use super::chart::Drawn;
 use super::page::{counted, missing};
+
+/// The longest description of a picture, in characters.
+const ALT_CHARACTERS: usize = 300;
 
 /// A longer word may be broken anywhere.
 const WORD_CHARACTERS: usize = 18;
@@ -38,8 +42,19 @@ pub(super) struct Table {
     pub(super) rows: Vec<ShownRow>,
     pub(super) total: Option<ShownTotal>,
     pub(super) left_out: Option<String>,
+    pub(super) chart: Option<ShownChart>,
     /// What is said of the rows that are not shown.
     pub(super) missing: Vec<String>,
+}
+
+/// A picture of a table.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownChart {
+    pub(super) content_id: String,
+    pub(super) width: i32,
+    pub(super) height: i32,
+    pub(super) alt: String,
+    pub(super) legend: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,7 +105,13 @@ pub(super) struct ShownTotal {
 }
 
 impl Table {
-    pub(super) fn new(section: &Section, most: usize, has_attachment: bool, locale: Locale) -> Self {
+    pub(super) fn new(
+        section: &Section,
+        drawn: Option<&Drawn>,
+        most: usize,
+        has_attachment: bool,
+        locale: Locale,
+    ) -> Self {
         let words = locale.words();
         let is_correction = section.key == "corrections";
         let columns: Vec<Column> = section
@@ -121,8 +142,16 @@ impl Table {
         });
         let widths = widths(&columns, &rows, total.as_ref());
         let name = rows.iter().map(|row| room(longest_word(&row.name), row.is_long)).max().unwrap_or_default();
+        let chart = drawn.zip(section.chart.as_ref()).map(|(drawn, chart)| ShownChart {
+            content_id: drawn.content_id.clone(),
+            width: drawn.width,
+            height: drawn.height,
+            alt: line_of(&chart.alt, ALT_CHARACTERS),
+            legend: drawn.legend.clone(),
+        });
         Self {
             title: one_line(&section.title),
+            chart,
             is_correction,
             is_narrow: columns.iter().all(|column| column.is_figure)
                 && widths.iter().sum::<usize>() <= NARROW_CHARACTERS,

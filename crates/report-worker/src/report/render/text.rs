@@ -23,6 +23,9 @@ pub(super) fn text(page: &Page) -> String {
     }
     for table in &page.tables {
         text.push_str(&format!("\n{}\n{}\n", table.title.to_uppercase(), "-".repeat(table.title.chars().count())));
+        if let Some(chart) = &table.chart {
+            text.push_str(&format!("{}\n\n", chart.alt));
+        }
         text.push_str(&aligned(table).unwrap_or_else(|| blocks(table, page.colon)));
         if let Some(left_out) = &table.left_out {
             text.push_str(&format!("{left_out}\n"));
