@@ -21,8 +21,11 @@ const FIGURE_CHARACTERS: usize = 28;
 /// What may be broken anywhere is reckoned to need this much room.
 const BROKEN_CHARACTERS: usize = 10;
 
-/// A table that needs more room side by side is broken wherever it has to be.
-const LINE_CHARACTERS: usize = 72;
+/// A table that needs more room side by side breaks its dates at their spaces, then everything wherever it has to.
+const LINE_CHARACTERS: usize = 94;
+
+/// Between two columns, in characters.
+const GAP_CHARACTERS: usize = 2;
 
 /// Figures that are together shorter than this stand beside their name on a telephone.
 const NARROW_CHARACTERS: usize = 24;
@@ -34,6 +37,8 @@ pub(super) struct Table {
     pub(super) is_correction: bool,
     /// True if it is narrow enough to stay a table on a telephone.
     pub(super) is_narrow: bool,
+    /// True if its dates have to be broken.
+    pub(super) is_full: bool,
     /// True if nothing less than broken words makes it fit.
     pub(super) is_crowded: bool,
     pub(super) record_column: String,
@@ -140,8 +145,9 @@ impl Table {
                 text: locale.sums(&total.sums),
             }
         });
-        let widths = widths(&columns, &rows, total.as_ref());
+        let [whole, broken] = [false, true].map(|is_full| widths(&columns, &rows, total.as_ref(), is_full));
         let name = rows.iter().map(|row| room(longest_word(&row.name), row.is_long)).max().unwrap_or_default();
+        let needs = |widths: &[usize]| name + widths.iter().map(|width| width + GAP_CHARACTERS).sum::<usize>();
         let chart = drawn.zip(section.chart.as_ref()).map(|(drawn, chart)| ShownChart {
             content_id: drawn.content_id.clone(),
             width: drawn.width,
@@ -154,8 +160,9 @@ impl Table {
             chart,
             is_correction,
             is_narrow: columns.iter().all(|column| column.is_figure)
-                && widths.iter().sum::<usize>() <= NARROW_CHARACTERS,
-            is_crowded: name + widths.iter().sum::<usize>() > LINE_CHARACTERS,
+                && whole.iter().sum::<usize>() <= NARROW_CHARACTERS,
+            is_full: needs(&whole) > LINE_CHARACTERS,
+            is_crowded: needs(&broken) > LINE_CHARACTERS,
             record_column: one_line(&section.record_column),
             is_record_column_long: longest_word(&section.record_column) > WORD_CHARACTERS,
             columns,
@@ -167,13 +174,13 @@ impl Table {
     }
 }
 
-/// The least room that each column needs, in characters.
-fn widths(columns: &[Column], rows: &[ShownRow], total: Option<&ShownTotal>) -> Vec<usize> {
+/// The least room that each column needs, in characters; where the table is full, with dates broken.
+fn widths(columns: &[Column], rows: &[ShownRow], total: Option<&ShownTotal>, is_full: bool) -> Vec<usize> {
     let mut widths: Vec<usize> =
         columns.iter().map(|column| room(longest_word(&column.title), column.is_long)).collect();
     for row in rows {
         for ((width, cell), column) in widths.iter_mut().zip(&row.cells).zip(columns) {
-            let whole = column.is_figure || column.is_short;
+            let whole = column.is_figure || (column.is_short && !is_full);
             let longest = cell.lines.iter().map(|line| if whole { characters(line) } else { longest_word(line) }).max();
             let note = cell.note.as_deref().map_or(0, longest_word);
             *width = (*width).max(room(longest.unwrap_or_default().max(note), cell.is_long));
