@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod always;
+// The program looks for its books in a file here; what it does with them is the store's, in both engines.
+mod archive;
 mod away;
 mod backlog;
 mod backup;
