@@ -265,14 +265,14 @@ async fn days_told_plus_corrections_are_what_there_is(steps: &[Step]) {
         }
         world.clock.advance(morning.as_millisecond() - world.clock.now_ms());
         assert_eq!(world.cycle().await.problems, [""; 0]);
-        let days = totals(&world.documents("won").await, &["Won", "Corrections"]);
+        let days = totals(&world.documents("won").await, &["Deals won", "Corrections"]);
         if world.documents("month").await.len() == 1 && morning.to_string().starts_with("2026-12-01") {
-            assert_eq!(days, totals(&world.documents("month").await, &["Won"]), "the days and the month");
+            assert_eq!(days, totals(&world.documents("month").await, &["Deals won"]), "the days and the month");
         } else {
             assert_eq!(days, counted(&world, Kind::Deal, DEAL, &WON, &archived), "deals");
         }
     }
-    let created = totals(&world.documents("created").await, &["Created", "Corrections"]);
+    let created = totals(&world.documents("created").await, &["Invoices created", "Corrections"]);
     assert_eq!(created, counted(&world, Kind::Invoice, INVOICE, &OWED, &archived), "invoices");
 }
 

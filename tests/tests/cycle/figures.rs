@@ -18,7 +18,7 @@ async fn what_waits_is_counted_until_it_is_done() {
     let due = Figures { due: 1, due_at: Some(again_at), ..Figures::default() };
     assert_eq!(world.app.store.figures().await.unwrap(), due);
     let steps: Vec<&str> = summary.durations_ms.keys().copied().collect();
-    let all = "account cycle enrich midnight opening_balance reconcile report retention send take_in";
+    let all = "account cycle enrich ledgers midnight opening_balance reconcile report retention send take_in";
     assert_eq!(steps.join(" "), all);
     assert!(summary.durations_ms["cycle"] >= summary.durations_ms["enrich"]);
 

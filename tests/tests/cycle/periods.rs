@@ -51,8 +51,8 @@ async fn a_told_day_is_corrected_on_the_next_morning_and_once() {
     assert_eq!(world.cycle_at("2026-11-23T04:59:59Z").await.reports, 0, "one second to six in Berlin");
     assert_eq!(world.cycle_at("2026-11-23T05:00:00Z").await.reports, 1);
     let first = world.newest("daily").await;
-    assert_eq!(section(&first, "Won").unwrap().totals, ["€760.00"]);
-    assert_eq!(section(&first, "Created").unwrap().totals, ["€80.00"]);
+    assert_eq!(section(&first, "Deals won").unwrap().totals, ["€760.00"]);
+    assert_eq!(section(&first, "Invoices created").unwrap().totals, ["€80.00"]);
     assert_eq!(corrected(&first), rows(&[]));
 
     let [reopened, dollars, later, gone, one, two] = deals[..] else { unreachable!("there are six") };
@@ -79,7 +79,7 @@ async fn a_told_day_is_corrected_on_the_next_morning_and_once() {
             ["Reopened", "€100.00", "—", "−€100.00"],
         ])
     );
-    assert!(section(&second, "Won").is_none(), "{second:#?}");
+    assert!(section(&second, "Deals won").is_none(), "{second:#?}");
     world.cycle_at("2026-11-25T05:00:00Z").await;
     assert_eq!(corrected(&world.newest("daily").await), rows(&[]), "what was corrected is told");
     // What was sent comes back as it was, and each period has one mail.
@@ -151,7 +151,7 @@ async fn a_definition_that_changes_in_the_night_leaves_out_no_day() {
     world.app = world.colleague(definitions(&other).await).await;
     world.cycle_at("2026-11-23T03:00:00Z").await;
     world.cycle_at("2026-11-23T05:00:00Z").await;
-    assert_eq!(names(section(&world.newest("daily").await, "Won").unwrap()), ["Roof"]);
+    assert_eq!(names(section(&world.newest("daily").await, "Deals won").unwrap()), ["Roof"]);
 }
 
 #[tokio::test]
@@ -170,8 +170,12 @@ async fn a_report_waits_half_an_hour_for_records_and_then_says_what_is_missing()
         assert_eq!(world.cycle().await.reports, expected, "{moment}");
     }
     let document = world.newest("daily").await;
-    assert_eq!(names(section(&document, "Won").unwrap()), ["Roof"]);
-    assert!(document.notes.iter().any(|note| note.starts_with("Incomplete: 1 record")), "{:?}", document.notes);
+    assert_eq!(names(section(&document, "Deals won").unwrap()), ["Roof"]);
+    assert!(
+        document.notes.iter().any(|note| note.contains("1 record that HubSpot told of could not be read")),
+        "{:?}",
+        document.notes
+    );
 }
 
 #[tokio::test]
