@@ -7,7 +7,7 @@ use end_to_end::{Ended, command, run};
 use hubspot_simulator::Kind;
 use report_worker::cycle::{Addresses, Archive};
 use report_worker::domain::period::{Cadence, Calendar, Period};
-use report_worker::report::{Definition, Definitions, Schedule, Trigger, plain_text};
+use report_worker::report::{Definition, Definitions, Schedule, Trigger, render};
 use report_worker::store::Store;
 
 use crate::world::{World, definitions, section};
@@ -137,7 +137,7 @@ async fn a_running_period_is_shown_so_far_and_nothing_is_stored() {
     let archive = archive(&world).await;
     let today = Period::containing(Cadence::Daily, "2026-11-23".parse().unwrap(), &Calendar::default());
     let document = archive.so_far(scheduled(archive.definitions()), today, world.now()).await.unwrap();
-    let text = plain_text(&document);
+    let text = render(&document, false).text;
     assert!(text.contains("Barn") && text.contains("so far") && !text.contains("Roof"), "{text}");
     assert_eq!(archive.periods("daily").await.unwrap().len(), 1);
 }

@@ -5,14 +5,23 @@
 mod crash;
 #[path = "../chain/harness.rs"]
 mod harness;
+#[path = "../audit/judge.rs"]
+mod judge;
 #[path = "../workers/kills.rs"]
 mod kills;
+#[path = "../audit/life.rs"]
+mod life;
+#[path = "../audit/people.rs"]
+mod people;
 #[path = "../workers/scene.rs"]
 #[expect(dead_code, reason = "stalls and outages are played in the short tests only")]
 mod scene;
 #[path = "../workers/sqs_proxy.rs"]
 #[expect(dead_code, reason = "failed deletes are played in the short tests only")]
 mod sqs_proxy;
+#[path = "../cycle/world.rs"]
+#[expect(dead_code, reason = "the tests of cycle ask for more")]
+mod world;
 
 use std::ops::Range;
 
@@ -20,6 +29,12 @@ use crash::{Round, play};
 
 const RECORDS: usize = 250;
 const KILLS: usize = 12;
+
+/// Writes of the life whose reports are recomputed, over two years.
+const CHANGES: usize = 100_000;
+
+/// What keeps the books of that life.
+const ENGINE: report_worker::store::Engine = report_worker::store::Engine::Sqlite;
 
 /// What was asked for on the command line, or ten rounds.
 fn seeds() -> Range<u64> {
@@ -44,5 +59,14 @@ async fn kill_at_random_moments() {
     for seed in seeds() {
         let figures = play(Round { seed, records: RECORDS, kills: KILLS }).await;
         println!("seed {seed}, {RECORDS} records, {KILLS} kills: {figures}");
+    }
+}
+
+#[tokio::test]
+async fn recompute_every_figure_of_every_report() {
+    for seed in seeds() {
+        let folder = tempfile::tempdir().unwrap();
+        println!("{}", life::live(life::Life { seed, changes: CHANGES, days: 731 }, folder.path()).await);
+        println!("{}", judge::judge(folder.path()).unwrap());
     }
 }
