@@ -27,13 +27,13 @@ enum Look {
     Outlook,
 }
 
-/// A telephone, a pane beside a list of mails, and a desktop.
+/// A telephone, panes beside a list of mails, and a desktop.
 const SCREENS: [Screen; 7] = [
     Screen { width: 375, look: Look::Light },
     Screen { width: 375, look: Look::Dark },
     Screen { width: 600, look: Look::Light },
-    Screen { width: 600, look: Look::Dark },
     Screen { width: 600, look: Look::Outlook },
+    Screen { width: 700, look: Look::Light },
     Screen { width: 1200, look: Look::Light },
     Screen { width: 1200, look: Look::Dark },
 ];

@@ -24,6 +24,9 @@ const BROKEN_CHARACTERS: usize = 10;
 /// A table that needs more room side by side breaks its dates at their spaces, then everything wherever it has to.
 const LINE_CHARACTERS: usize = 94;
 
+/// A table that needs more room, even with broken dates, is no table in a pane beside a list of mails.
+const PANE_CHARACTERS: usize = 62;
+
 /// Between two columns, in characters.
 const GAP_CHARACTERS: usize = 2;
 
@@ -37,6 +40,8 @@ pub(super) struct Table {
     pub(super) is_correction: bool,
     /// True if it is narrow enough to stay a table on a telephone.
     pub(super) is_narrow: bool,
+    /// True if it is a table on a desktop only.
+    pub(super) is_wide: bool,
     /// True if its dates have to be broken.
     pub(super) is_full: bool,
     /// True if nothing less than broken words makes it fit.
@@ -161,6 +166,7 @@ impl Table {
             is_correction,
             is_narrow: columns.iter().all(|column| column.is_figure)
                 && whole.iter().sum::<usize>() <= NARROW_CHARACTERS,
+            is_wide: needs(&broken) > PANE_CHARACTERS,
             is_full: needs(&whole) > LINE_CHARACTERS,
             is_crowded: needs(&broken) > LINE_CHARACTERS,
             record_column: one_line(&section.record_column),
