@@ -67,6 +67,6 @@ async fn recompute_every_figure_of_every_report() {
     for seed in seeds() {
         let folder = tempfile::tempdir().unwrap();
         println!("{}", life::live(life::Life { seed, changes: CHANGES, days: 731 }, folder.path()).await);
-        println!("{}", judge::judge(folder.path()).unwrap());
+        println!("{}", judge::judge(folder.path()).unwrap_or_else(|differences| panic!("{differences}")));
     }
 }
