@@ -59,8 +59,8 @@ async fn odd_records_are_told_whole_and_inert() {
         mails.iter().partition(|mail| mail.message_id.starts_with("closed-deals"));
     for mail in &mails {
         let expected =
-            ["Date", "Message-ID", "From", "Subject", "Auto-Submitted", "To", "MIME-Version", "Content-Type"];
-        assert_eq!(mail.headers, expected, "{}", mail.file.display());
+            "Date Message-ID From Subject Auto-Submitted X-Auto-Response-Suppress To List-ID MIME-Version Content-Type";
+        assert_eq!(mail.headers.join(" "), expected, "{}", mail.file.display());
         assert!(
             mail.raw.split(|byte| *byte == b'\n').all(|line| line.len() <= 999),
             "lines stay short (RFC 5322, 2.1.1)"
