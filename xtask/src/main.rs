@@ -41,6 +41,9 @@ Usage: cargo xtask <TASK>
   bench worker [--quick] [--json]
                              measure the worker with backlogs of 100,000 and 1,000,000 events beside an SQS consumer in
                              Node: CPU, memory, size of the books, use of HubSpot's limits; --quick does a fifth
+  bench reports [--quick] [--json]
+                             measure the report of a month out of a year of 1,000,000 changes, with mail and workbook: time,
+                             memory, and how both grow; --quick does a fifth
   check                      formatting, lints, docs, the rules of the house, template.yaml, and what may be built from
   cost [--events-per-month N] [--set PARAMETER=VALUE]…
                              what the stack of template.yaml costs a month, line by line, with 10,000 events or N
@@ -205,6 +208,7 @@ fn parse_bench(arguments: &[String]) -> Result<bench::Bench, String> {
     };
     let what = match name.as_str() {
         "door" => bench::What::Door,
+        "reports" => bench::What::Reports,
         "worker" => bench::What::Worker,
         _ => return Err(format!("there is no bench `{name}`")),
     };
@@ -243,6 +247,7 @@ mod tests {
         let bench = |what, quick, json| Ok(Task::Bench(bench::Bench { what, quick, json }));
         assert_eq!(parsed("bench door"), bench(bench::What::Door, false, false));
         assert_eq!(parsed("bench worker --quick"), bench(bench::What::Worker, true, false));
+        assert_eq!(parsed("bench reports"), bench(bench::What::Reports, false, false));
         assert_eq!(parsed("bench door --json --quick"), bench(bench::What::Door, true, true));
         let deploy = |stack: &str, image: Option<&str>, parameters| {
             let (stack, image) = (stack.to_owned(), image.map(str::to_owned));

@@ -152,6 +152,51 @@ def listed(texts):
     return texts[0] if len(texts) == 1 else ", ".join(texts[:-1]) + " and " + texts[-1] if texts else ""
 
 
+CHANGE = re.compile(r" \([^()]* vs [^()]*\)$")
+BETWEEN = re.compile(r"(?:, | and )(?=−?[€$£A-Z])")
+
+
+def headlines(head):
+    """The headlines of a text part: what each counts, and its figures, which stand in lines of their own where they are long."""
+    found = []
+    for line in head.splitlines()[1:]:
+        if line.startswith("    "):
+            found[-1][1].append(line.strip())
+            continue
+        label, colon, figures = line.strip().partition(":")
+        figures = figures.strip()
+        has_changes = CHANGE.search(figures) or ") and " in figures or "), " in figures
+        found.append((label, (BETWEEN.split(figures) if has_changes else [figures]) if figures else []))
+    return found
+
+
+def totals_of(body):
+    """The sums below each table: in one line, or below their column and each other where the table's columns are aligned."""
+    found, is_open = [], False
+    for line in body.splitlines():
+        if line.startswith("Total: "):
+            found.append([line.removeprefix("Total: ")])
+            continue
+        sum_ = re.fullmatch(r"(Total)? {2,}(−?(?:[€$£]|[A-Z]{3} )[0-9,.]+)(?:  .*)?", line)
+        if sum_ and sum_[1]:
+            found.append([])
+        is_open = bool(sum_) and (is_open or bool(sum_[1]))
+        if is_open:
+            found[-1].append(sum_[2])
+    return found
+
+
+def without_changes(headline):
+    """The headline as it would be if nothing had been there before."""
+    label, figures = headline
+    plain = [(CHANGE.sub("", figure), CHANGE.search(figure)) for figure in figures]
+    if not label[0].isdigit():
+        return f"{plain[0][0]} {label}"
+    # What only the period before had is nothing now.
+    said = [text for text, change in plain if not (change and not re.search("[1-9]", text))]
+    return label + (f": {listed(said)}" if said else "")
+
+
 class Sums(dict):
     """A sum per currency, in minor units."""
 
@@ -891,12 +936,12 @@ class Audit:
 
     def text(self, where, text, expected):
         head, _, body = text.partition("\n\n")
-        said = [line.strip() for line in head.splitlines()[1:]]
+        said = [without_changes(figures) for figures in headlines(head)]
         self.figures += len(said)
         if said != expected.headlines:
             for line in sorted({*said} ^ {*expected.headlines}):
                 self.differs((*where, "headline"), "found" if line in said else "expected", line)
-        totals = [line.removeprefix("Total: ") for line in body.splitlines() if line.startswith("Total: ")]
+        totals = [listed(sums) for sums in totals_of(body)]
         wanted = [listed([shown(money) for money in sums.money()]) for sums in expected.totals.values()]
         if sorted(totals) != sorted(wanted):
             self.differs((*where, "totals"), sorted({*totals} - {*wanted}), sorted({*wanted} - {*totals}))

@@ -17,7 +17,7 @@ const ENGINE: report_worker::store::Engine = report_worker::store::Engine::Sqlit
 #[tokio::test]
 async fn every_figure_of_every_report_is_recomputed() {
     let folder = tempfile::tempdir().unwrap();
-    println!("{}", life::live(life::Life { seed: 1, changes: 3_000, days: 151 }, folder.path()).await);
+    println!("{}", life::live(life::Life { seed: 1, changes: 1_500, days: 61 }, folder.path()).await);
     println!("{}", judge::judge(folder.path()).unwrap_or_else(|differences| panic!("{differences}")));
     // It does find what is wrong: one amount of all that was written is another one.
     let file = folder.path().join("truth.jsonl");

@@ -2,6 +2,7 @@
 
 mod door;
 mod node;
+mod reports;
 mod worker;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum What {
     Door,
+    Reports,
     Worker,
 }
 
@@ -31,6 +33,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let mut steps = Steps::of("bench");
     let outcome = match bench.what {
         What::Door => door::run(&mut steps, bench),
+        What::Reports => reports::run(&mut steps, bench),
         What::Worker => worker::run(&mut steps, bench),
     };
     steps.summarise();

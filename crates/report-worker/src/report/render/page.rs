@@ -11,6 +11,9 @@ use super::chart::Drawn;
 use super::table::Table;
 use crate::domain::money::{Money, Sum};
 
+/// The longest text in place of a headline's sums, in characters: what the corrections changed, by figure and currency.
+const INSTEAD_CHARACTERS: usize = 1_000;
+
 /// The longest note in the footer, in characters.
 const NOTE_CHARACTERS: usize = 400;
 
@@ -150,7 +153,7 @@ impl Card {
             sums.iter().find(|before| before.currency() == sum.currency()).map_or(0, |sum| sum.minor())
         };
         let mut figures: Vec<Figure> = match &headline.instead {
-            Some(instead) => vec![Figure { text: one_line(instead), change: None }],
+            Some(instead) => vec![Figure { text: line_of(instead, INSTEAD_CHARACTERS), change: None }],
             None => figures_of(headline)
                 .map(|sum| Figure {
                     text: locale.money(sum),
