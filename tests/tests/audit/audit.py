@@ -152,6 +152,7 @@ def listed(texts):
     return texts[0] if len(texts) == 1 else ", ".join(texts[:-1]) + " and " + texts[-1] if texts else ""
 
 
+MONEY_AT_END = re.compile(r"[€$£A-Z] ?[0-9,.]+$")
 CHANGE = re.compile(r" \([^()]* vs [^()]*\)$")
 BETWEEN = re.compile(r"(?:, | and )(?=−?[€$£A-Z])")
 
@@ -189,12 +190,17 @@ def totals_of(body):
 def without_changes(headline):
     """The headline as it would be if nothing had been there before."""
     label, figures = headline
-    plain = [(CHANGE.sub("", figure), CHANGE.search(figure)) for figure in figures]
+    plain = [CHANGE.sub("", figure) for figure in figures]
     if not label[0].isdigit():
-        return f"{plain[0][0]} {label}"
-    # What only the period before had is nothing now.
-    said = [text for text, change in plain if not (change and not re.search("[1-9]", text))]
-    return label + (f": {listed(said)}" if said else "")
+        return f"{plain[0]} {label}"
+    return label + (f": {listed(plain)}" if plain else "")
+
+
+def without_nothing(headline):
+    """The headline without the currencies that came to nothing: a mail also names those that only the period before had."""
+    label, _, figures = headline.partition(": ")
+    said = [figure for figure in BETWEEN.split(figures) if re.search("[1-9]", figure) or not MONEY_AT_END.search(figure)]
+    return label + (f": {listed(said)}" if figures and said else "")
 
 
 class Sums(dict):
@@ -936,10 +942,11 @@ class Audit:
 
     def text(self, where, text, expected):
         head, _, body = text.partition("\n\n")
-        said = [without_changes(figures) for figures in headlines(head)]
+        said = [without_nothing(without_changes(figures)) for figures in headlines(head)]
+        wanted = [without_nothing(headline) for headline in expected.headlines]
         self.figures += len(said)
-        if said != expected.headlines:
-            for line in sorted({*said} ^ {*expected.headlines}):
+        if said != wanted:
+            for line in sorted({*said} ^ {*wanted}):
                 self.differs((*where, "headline"), "found" if line in said else "expected", line)
         totals = [listed(sums) for sums in totals_of(body)]
         wanted = [listed([shown(money) for money in sums.money()]) for sums in expected.totals.values()]
