@@ -51,8 +51,7 @@ impl People {
         Self { chance: Rng::with_seed(seed), things: Vec::new(), companies: Vec::new() }
     }
 
-    /// What is in the account when the books are opened. Each record was written once: the opening reads no histories, so what
-    /// came about later is dated by the last modification until the record is read again.
+    /// What is in the account when the books are opened.
     pub(crate) fn before_the_books(&mut self, world: &World, truth: &mut Truth) {
         let past = world.account().in_the_past(NOW_MS - 40 * DAY);
         self.companies = COMPANIES.iter().map(|name| past.create(Kind::Company, &[("name", name)])).collect();
@@ -60,6 +59,12 @@ impl People {
             let at = NOW_MS - 30 * DAY + number * 3_600_000;
             let kind = if number % 2 == 0 { Kind::Deal } else { Kind::Invoice };
             let thing = self.found(&world.account().in_the_past(at), at, kind, truth);
+            let later = at + self.chance.i64(1..20 * DAY / 2);
+            let account = world.account().in_the_past(later);
+            let values = self.other_values(&account, &thing, later);
+            if Self::set(&account, thing.kind, thing.id, &values).is_some() {
+                truth.values(later, &account, thing.kind, thing.id);
+            }
             self.things.push(thing);
         }
     }

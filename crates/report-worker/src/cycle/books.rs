@@ -13,9 +13,10 @@ use super::{App, ledger};
 use crate::crm::{CrmError, Cursor};
 use crate::domain::account::{Account, Stages};
 use crate::domain::changes::Rules;
+use crate::domain::period::Period;
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::domain::time::{civil_date, zone};
-use crate::report::Definitions;
+use crate::report::{Definitions, Trigger};
 use crate::store::{RecordState, Store, StoreError, StoredRecord};
 
 /// How long the account and the stages are good before HubSpot is asked again.
@@ -208,11 +209,27 @@ fn opening_of(kind: Kind) -> String {
     format!("opening.{kind}")
 }
 
+/// Whatever was modified since then is read again with its history, although the opening has listed it.
+///
+/// Lists have no histories. What was closed or paid is dated by the last modification until then, and that must not fall into a
+/// period that a report shows: the one that runs, or the one before it.
+fn histories_since(books: &Books) -> Timestamp {
+    let (today, calendar) = (books.open_at.to_zoned(books.zone.clone()).date(), &books.definitions.calendar);
+    let cadences = books.definitions.reports.iter().filter_map(|definition| match definition.trigger {
+        Trigger::Schedule(schedule) => Some(schedule.cadence),
+        Trigger::On(_) => None,
+    });
+    cadences
+        .map(|cadence| Period::containing(cadence, today, calendar).previous(calendar).start(&books.zone))
+        .fold(books.open_at - OVERLAP, Timestamp::min)
+}
+
 /// Takes in all records as they are, without changes. Resumable: each page is stored with the place where it ends.
 pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(), BooksError> {
     if app.store.fact::<Timestamp>(OPENING_DONE).await?.is_some() {
         return Ok(());
     }
+    let histories_since = histories_since(books);
     for kind in Kind::ALL {
         let name = opening_of(kind);
         let mut opening: Opening = app.store.fact(&name).await?.unwrap_or_default();
@@ -234,7 +251,7 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
             let changed_since: Vec<RecordKey> = page
                 .records
                 .iter()
-                .filter(|record| record.updated_at >= books.open_at - OVERLAP)
+                .filter(|record| record.updated_at >= histories_since)
                 .map(|record| record.key)
                 .collect();
             opening.records += page.records.len() as u64;
