@@ -12,7 +12,7 @@ pub(crate) fn month(language: Language, rows: usize) -> Document {
     let euro = |minor: i64| json!({ "value": { "money": money(minor, "EUR") } });
     let text = |text: &str| json!({ "value": { "text": text } });
     let before = |count: usize, sums: Value| json!({ "period": word("September 2026", "September 2026"), "count": count, "sums": sums });
-    let column = |title: &str, kind: &str| json!({ "title": title, "kind": kind });
+    let column = |title: &str, kind: &str| json!({ "key": title, "title": title, "kind": kind });
     let columns = json!([
         column(word("Company", "Unternehmen"), "text"),
         column(word("Owner", "Zuständig"), "text"),
@@ -116,7 +116,7 @@ pub(crate) fn everywhere(text: &str, rows: usize) -> Document {
             ] },
         })
     };
-    let kinds = ["text", "date", "money", "money"].map(|kind| json!({ "title": text, "kind": kind }));
+    let kinds = ["text", "date", "money", "money"].map(|kind| json!({ "key": kind, "title": text, "kind": kind }));
     let document = json!({
         "name": "hostile", "locale": { "language": "en", "dates": "local" }, "title": text, "subject": text, "date": text,
         "headlines": [
@@ -126,7 +126,7 @@ pub(crate) fn everywhere(text: &str, rows: usize) -> Document {
         "sections": [
             section("won", json!(kinds), vec![row.clone(); rows]),
             section("corrections", json!(kinds), vec![row; 2]),
-            section("by_owner", json!([{ "title": "#", "kind": "count" }]), vec![narrow; 2]),
+            section("by_owner", json!([{ "key": "count", "title": "#", "kind": "count" }]), vec![narrow; 2]),
         ],
         "notes": [text, text],
     });

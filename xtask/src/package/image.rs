@@ -16,8 +16,9 @@ use crate::steps::succeed;
 
 /// The profile that ships.
 const PROFILE: &str = "dist";
-/// The largest image in bytes, unpacked: it is loaded at every start of a task.
-const MAX_IMAGE_BYTES: u64 = 25_000_000;
+/// The largest image in bytes, unpacked: it is loaded at every start of a task. Workbooks, charts with their typeface, report
+/// definitions and the status page are some six million of them.
+const MAX_IMAGE_BYTES: u64 = 26_000_000;
 /// What the image is called here; deploying gives it the registry's name.
 pub(super) const NAME: &str = "closing-bell";
 /// The authorities that the machine trusts, as Debian, Ubuntu and Alpine, or Fedora and Amazon Linux keep them.
