@@ -257,7 +257,7 @@ impl<'d> Writer<'d> {
             Value::Moment(moment) => write_text(sheet, at, &moment.to_string(), &self.formats.text)?,
             Value::Count(count) => {
                 let digits = count.to_string();
-                let kept = digits.trim_start_matches('-').trim_end_matches('0').len() <= super::DIGITS;
+                let kept = digits.trim_start_matches('-').len() <= super::DIGITS;
                 match digits.parse::<f64>() {
                     Ok(number) if kept => sheet.write_number_with_format(at.0, at.1, number, &self.formats.count)?,
                     _ => sheet.write_string_with_format(at.0, at.1, digits, &self.formats.long)?,
