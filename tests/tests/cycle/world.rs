@@ -11,7 +11,7 @@ use hubspot_webhook::signature::{Secret, sign_v3};
 use jiff::{SignedDuration, Timestamp};
 use mail_parser::MessageParser;
 use report_worker::config::{Environment, reports_alone};
-use report_worker::crm::{Crm, CrmSettings};
+use report_worker::crm::{Crm, CrmSettings, Windows};
 use report_worker::cycle::{self, App, Summary};
 use report_worker::domain::record::{self, RecordKey};
 use report_worker::mailer::{Mailer, Memory};
@@ -324,7 +324,7 @@ fn crm_settings(simulator: &Simulator, token: &str) -> CrmSettings {
     CrmSettings {
         request_timeout: Duration::from_millis(700),
         retry_pause: Duration::from_millis(1),
-        search_window: Duration::ZERO,
+        windows: Windows { search: Duration::ZERO, associations: Duration::ZERO },
         ..CrmSettings::new(simulator.api_url().parse().unwrap(), "2026-09".to_owned(), SecretString::from(token))
     }
 }

@@ -83,7 +83,7 @@ impl Http {
             base: api_url.as_str().trim_end_matches('/').to_owned(),
             token: access_token.clone(),
             retry_pause: settings.retry_pause,
-            gate: Gate::new(settings.search_window, settings.retry_pause),
+            gate: Gate::new(settings.windows, settings.retry_pause),
             zone: Mutex::default(),
         })
     }

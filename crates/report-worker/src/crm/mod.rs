@@ -32,6 +32,7 @@ use crate::secrets::Renewed;
 pub use bulk::{Readings, TOGETHER};
 pub use checkup::{Look, Nameable, Subject};
 pub use error::{CrmError, ErrorReply, Flaw};
+pub use limits::Windows;
 pub use read::Reading;
 pub use walk::{Cursor, Page};
 
@@ -53,8 +54,8 @@ pub struct CrmSettings {
     /// The pause before the first repetition of a request; the second waits twice as long. Up to half is added at
     /// random.
     pub retry_pause: Duration,
-    /// The time in which five searches may be made: they have a limit of their own, which no header tells.
-    pub search_window: Duration,
+    /// The times of the limits that no header tells.
+    pub windows: Windows,
     /// Properties that records are read with besides those that figures come from, because reports filter by them. One
     /// that the account does not have is logged and left out.
     pub extra_properties: BTreeMap<Kind, BTreeSet<String>>,
@@ -62,7 +63,7 @@ pub struct CrmSettings {
 
 impl CrmSettings {
     /// The settings for a real account: 30 s a request; 2 s before a repetition, the least that HubSpot asks for after
-    /// 423; 5 searches a second.
+    /// 423; the limits that HubSpot documents.
     pub fn new(api_url: Url, api_version: String, access_token: impl Into<Renewed<SecretString>>) -> Self {
         Self {
             api_url,
@@ -70,7 +71,7 @@ impl CrmSettings {
             access_token: access_token.into(),
             request_timeout: Duration::from_secs(30),
             retry_pause: Duration::from_secs(2),
-            search_window: Duration::from_secs(1),
+            windows: Windows::default(),
             extra_properties: BTreeMap::new(),
         }
     }

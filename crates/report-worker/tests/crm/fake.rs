@@ -107,7 +107,7 @@ impl Fake {
         let url = format!("http://{}", self.address).parse().unwrap();
         let mut settings = CrmSettings::new(url, "2026-09".into(), SecretString::from("pat-test-token"));
         settings.retry_pause = Duration::ZERO;
-        settings.search_window = Duration::ZERO;
+        settings.windows.search = Duration::ZERO;
         settings
     }
 

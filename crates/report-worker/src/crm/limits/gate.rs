@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Budget, Closed, Entry, Limiter, Ticket, Told};
+use super::{Budget, Closed, Entry, Limiter, Ticket, Told, Windows};
 
 /// The door to HubSpot, which all calls of a process pass.
 #[derive(Debug)]
@@ -25,10 +25,9 @@ pub(in super::super) struct Pass<'a> {
 }
 
 impl Gate {
-    /// `search_window` is the time in which five searches are allowed; `pause` the first wait after a 429 that names
-    /// none.
-    pub(in super::super) fn new(search_window: Duration, pause: Duration) -> Self {
-        let limiter = Mutex::new(Limiter::new(search_window, fastrand::Rng::new()));
+    /// `pause` is the first wait after a 429 that names none.
+    pub(in super::super) fn new(windows: Windows, pause: Duration) -> Self {
+        let limiter = Mutex::new(Limiter::new(windows, fastrand::Rng::new()));
         Self { limiter, changed: Notify::new(), pause }
     }
 

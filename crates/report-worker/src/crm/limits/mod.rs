@@ -52,6 +52,22 @@ pub(super) enum Budget {
     Search,
 }
 
+/// The times of the limits that no header tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows {
+    /// The time in which five searches may be made.
+    pub search: Duration,
+    /// The time in which 150 requests about associations may be made.
+    pub associations: Duration,
+}
+
+impl Default for Windows {
+    /// Those that HubSpot documents: a second, and ten.
+    fn default() -> Self {
+        Self { search: Duration::from_secs(1), associations: Duration::from_secs(10) }
+    }
+}
+
 /// What a reply's headers tell of the burst limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Told {
@@ -106,12 +122,12 @@ struct Limiter {
 }
 
 impl Limiter {
-    /// Knows the limits that HubSpot documents; `search_window` is the time in which it allows five searches.
-    fn new(search_window: Duration, rng: fastrand::Rng) -> Self {
+    /// Knows the limits that HubSpot documents.
+    fn new(windows: Windows, rng: fastrand::Rng) -> Self {
         Self {
             ordinary: Window::told_by_headers(100, Duration::from_secs(10)),
-            associations: Window::documented(150, Duration::from_secs(10)),
-            searches: Window::documented(5, search_window),
+            associations: Window::documented(150, windows.associations),
+            searches: Window::documented(5, windows.search),
             under_way: 0,
             waiting: 0,
             closed: None,

@@ -130,7 +130,7 @@ impl World {
         let at = |ms| zero + Duration::from_millis(ms);
         let mut hubspot = HubSpot { max: self.max, counted: VecDeque::new() };
         let mut limiters: Vec<Limiter> =
-            self.lives_ms.iter().map(|_| Limiter::new(Duration::from_secs(1), rng.fork())).collect();
+            self.lives_ms.iter().map(|_| Limiter::new(Windows::default(), rng.fork())).collect();
         let windows = usize::try_from(self.end_ms / WINDOW_MS).unwrap();
         let mut outcome =
             Outcome { answered: vec![0; limiters.len()], by_window: vec![0; windows], ..Outcome::default() };

@@ -10,7 +10,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let limiter = Limiter::new(Duration::from_secs(1), fastrand::Rng::with_seed(7));
+        let limiter = Limiter::new(Windows::default(), fastrand::Rng::with_seed(7));
         Self { limiter, zero: Instant::now() }
     }
 
