@@ -53,9 +53,14 @@ impl World {
     /// An account and empty books; no cycle has run.
     pub(crate) async fn new(change: impl FnOnce(&mut Choice)) -> Self {
         let clock = Clock::manual(NOW_MS);
-        // The account's clock stands still for whole cycles, so a second of it may hold any number of calls.
-        let limits =
-            Limits { burst: 1 << 20, association_burst: 1 << 20, search_per_second: 1 << 20, ..Limits::default() };
+        // The account's clock stands still for whole cycles, so a second of it may hold any number of calls. A million is
+        // the most that the worker believes a reply.
+        let limits = Limits {
+            burst: 1_000_000,
+            association_burst: 1_000_000,
+            search_per_second: 1_000_000,
+            ..Limits::default()
+        };
         let mut choice = Choice {
             account: Settings { clock: clock.clone(), limits, ..Settings::default() },
             mailer: None,
