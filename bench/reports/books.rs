@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use jiff::civil::{Date, date};
@@ -31,8 +32,9 @@ const CHANGES_OF_AN_INVOICE: u32 = 5;
 /// Records that are stored at a time.
 const PAGE: usize = 500;
 
-/// Makes the books. Whole invoices are three quarters of the changes, deals the rest.
-pub(crate) async fn fill(file: &Path, year: Year) -> Result<()> {
+/// Makes the books, and tells how many nanoseconds each month took. Whole invoices are three quarters of the changes, deals
+/// the rest.
+pub(crate) async fn fill(file: &Path, year: Year) -> Result<Vec<u64>> {
     let account = Account {
         portal_id: 62_515_001,
         company_currency: "EUR".to_owned(),
@@ -54,8 +56,9 @@ pub(crate) async fn fill(file: &Path, year: Year) -> Result<()> {
     };
     let invoices = year.changes_a_month * 3 / 4 / CHANGES_OF_AN_INVOICE;
     let deals = year.changes_a_month - invoices * CHANGES_OF_AN_INVOICE;
-    let mut page = Vec::new();
+    let (mut page, mut took) = (Vec::new(), Vec::new());
     for month in 0..year.months {
+        let began = Instant::now();
         let first = date(2026, 11, 1).checked_sub(i64::from(month).months())?;
         for n in 0..deals + invoices {
             let id = i64::from(month * (deals + invoices) + n) + 1;
@@ -70,9 +73,11 @@ pub(crate) async fn fill(file: &Path, year: Year) -> Result<()> {
                 page.clear();
             }
         }
+        store.open_with(&page, &[], ("filled", &month), opened_at).await?;
+        page.clear();
+        took.push(u64::try_from(began.elapsed().as_nanos())?);
     }
-    store.open_with(&page, &[], ("filled", &0), opened_at).await?;
-    Ok(())
+    Ok(took)
 }
 
 fn deal(account: &Account, id: i64, day: Date) -> Option<Record> {

@@ -52,7 +52,7 @@ pub(super) async fn post(
     let (mut gone, mut new, mut moved) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts(ledgers) {
         let keys: Vec<RecordKey> = part.iter().map(|(key, _)| *key).collect();
-        let mut held = lines_of(transaction, &keys).await?;
+        let mut held = lines_of(transaction, engine, &keys).await?;
         for (key, ledger) in part {
             let held = held.remove(key).unwrap_or_default();
             gone.extend(held.iter().filter(|line| !ledger.lines.contains(line)).cloned());
@@ -82,7 +82,7 @@ pub(super) async fn post(
         query.execute(&mut **transaction).await?;
     }
     mark(transaction, engine, &moved).await?;
-    post_balances(transaction, ledgers).await
+    post_balances(transaction, engine, ledgers).await
 }
 
 /// A record whose lines count otherwise than before.
@@ -139,14 +139,18 @@ async fn mark(transaction: &mut Transaction<'static, Db>, engine: Engine, moved:
 
 async fn post_balances(
     transaction: &mut Transaction<'static, Db>,
+    engine: Engine,
     ledgers: &[(RecordKey, &Ledger)],
 ) -> Result<(), StoreError> {
     type Row = (i64, i64, String, String, String, String);
     let invoices: Vec<&(RecordKey, &Ledger)> = ledgers.iter().filter(|(key, _)| key.kind == Kind::Invoice).collect();
     let (mut gone, mut new) = (Vec::new(), Vec::new());
     for part in parts(&invoices) {
-        let before = "SELECT portal_id, record_id, from_date, until_date, owed, face FROM balances WHERE ";
-        let sql = statement(part, before, "(portal_id = ? AND record_id = ?)", " OR ", "");
+        let before = format!(
+            "SELECT portal_id, record_id, from_date, until_date, owed, face FROM balances{} WHERE ",
+            engine.by_index("balances_of_record")
+        );
+        let sql = statement(part, &before, "(portal_id = ? AND record_id = ?)", " OR ", "");
         let mut query = sqlx::query_as(AssertSqlSafe(sql));
         for (key, _) in part {
             query = query.bind(key.portal_id).bind(key.id);
@@ -206,13 +210,17 @@ pub(super) fn balance(
 /// The lines of some records, all days, those of a record in the order of their days.
 pub(super) async fn lines_of(
     transaction: &mut Transaction<'static, Db>,
+    engine: Engine,
     keys: &[RecordKey],
 ) -> Result<BTreeMap<RecordKey, Vec<Line>>, StoreError> {
     type Row = (i64, String, i64, String, String);
     let mut lines: BTreeMap<RecordKey, Vec<Line>> = BTreeMap::new();
     for part in parts(keys) {
-        let before = "SELECT portal_id, kind, record_id, entry, face FROM entries WHERE ";
-        let sql = statement(part, before, ONE_RECORD, " OR ", " ORDER BY date, figure, n");
+        let before = format!(
+            "SELECT portal_id, kind, record_id, entry, face FROM entries{} WHERE ",
+            engine.by_index("entries_of_record")
+        );
+        let sql = statement(part, &before, ONE_RECORD, " OR ", " ORDER BY date, figure, n");
         let mut query = sqlx::query_as(AssertSqlSafe(sql));
         for key in part {
             query = query.bind(key.portal_id).bind(key.kind.as_str()).bind(key.id);

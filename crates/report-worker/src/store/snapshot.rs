@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use super::ledger::{ONE_RECORD, balance, lines_of, told_lines};
 use super::records::records_in;
 use super::rows::{parts, statement};
-use super::{BadValue, Db, Store, StoreError, StoredRecord, json, kind, time};
+use super::{BadValue, Db, Engine, Store, StoreError, StoredRecord, json, kind, time};
 use crate::domain::changes::ChangeKind;
 use crate::domain::ledger::{Balance, Face, Line, Vocabulary};
 use crate::domain::record::{Kind, RecordKey};
@@ -24,6 +24,7 @@ const ROWS: i64 = 2_000;
 #[derive(Debug)]
 pub struct Snapshot {
     transaction: Transaction<'static, Db>,
+    engine: Engine,
     portal_id: i64,
     words: Vocabulary,
 }
@@ -57,7 +58,7 @@ impl Store {
     /// Fails where the books cannot be read.
     pub async fn snapshot(&self, portal_id: i64) -> Result<Snapshot, StoreError> {
         let transaction = self.pool().begin_with(self.engine.begin_snapshot()).await?;
-        Ok(Snapshot { transaction, portal_id, words: Vocabulary::default() })
+        Ok(Snapshot { transaction, engine: self.engine, portal_id, words: Vocabulary::default() })
     }
 }
 
@@ -126,7 +127,7 @@ impl Snapshot {
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn lines_of(&mut self, keys: &[RecordKey]) -> Result<BTreeMap<RecordKey, Vec<Line>>, StoreError> {
-        lines_of(&mut self.transaction, keys).await
+        lines_of(&mut self.transaction, self.engine, keys).await
     }
 
     /// Some of the marks of a series, after a record, by kind and id.
