@@ -164,7 +164,7 @@ async fn build_one(
         id,
         name: definition.name.clone(),
         definition_hash: definition.hash(&app.settings.definitions.calendar, scene.rules.zone),
-        document: serde_json::to_string(&built.document).expect("a document is plain text"),
+        document: built.document.into_json(),
         changes: group.values().flatten().map(|pending| pending.seq).collect(),
         lines,
     };

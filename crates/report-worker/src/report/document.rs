@@ -27,6 +27,21 @@ pub struct Document {
     pub notes: Vec<String>,
 }
 
+/// Rows of a table that the books keep: a mail shows fewer, and all of them are in the files that went out with it. What an
+/// engine takes at once is limited (MariaDB 16 MB, `max_allowed_packet`), and no report must fail for its length.
+const KEPT_ROWS: usize = 1_000;
+
+impl Document {
+    /// The document as the books keep it, in JSON: of a long table the first rows, and how many more there were.
+    pub fn into_json(mut self) -> String {
+        for section in &mut self.sections {
+            section.cut += section.rows.len().saturating_sub(KEPT_ROWS);
+            section.rows.truncate(KEPT_ROWS);
+        }
+        serde_json::to_string(&self).expect("a document is plain text")
+    }
+}
+
 /// A figure that a report opens with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headline {

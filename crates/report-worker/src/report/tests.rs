@@ -76,6 +76,19 @@ fn the_closed_deals_report_reads_well() {
 }
 
 #[test]
+fn the_books_keep_the_beginning_of_a_long_table() {
+    let mut document = built("closed-deals", as_is).document;
+    let short = document.clone();
+    assert_eq!(serde_json::from_str::<Document>(&document.clone().into_json()).unwrap(), short);
+    let section = &mut document.sections[0];
+    let row = section.rows[0].clone();
+    section.rows.resize(1_003, row);
+    let kept: Document = serde_json::from_str(&document.into_json()).unwrap();
+    assert_eq!((kept.sections[0].rows.len(), kept.sections[0].cut), (1_000, 3));
+    assert_eq!(kept.sections[1..], short.sections[1..]);
+}
+
+#[test]
 fn the_invoices_report_reads_well() {
     let document = built("invoices", as_is).document;
     insta::assert_snapshot!("invoices_text", render(&document, false).text);

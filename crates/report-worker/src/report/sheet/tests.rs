@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::document::{Before, Cell, Column, ColumnKind, Document, Headline, Row, Section, Total, Value};
 use super::super::locale::{Dates, Language, Locale};
+use super::xlsx::{LINKS, linked_rows};
 use super::*;
 use crate::domain::money::Money;
 
@@ -275,6 +276,15 @@ fn every_language_writes_money_and_dates_its_own_way() {
 }
 
 proptest! {
+    /// Always: a workbook has no more links than it may, and none is missing that could be there.
+    #[test]
+    fn links_are_shared_out(rows in prop::collection::vec(0_usize..9_000, 0..8)) {
+        let most = linked_rows(rows.iter().copied());
+        let links = |most: usize| rows.iter().map(|&rows| rows.min(most)).sum::<usize>();
+        prop_assert!(links(most) <= LINKS);
+        prop_assert!(most == usize::MAX || links(most + 1) > LINKS);
+    }
+
     /// Always: however a program splits the lines, no field with record text is a formula, and what RFC 4180 reads is the
     /// text but for the apostrophes.
     #[test]

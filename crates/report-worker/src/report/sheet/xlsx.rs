@@ -22,8 +22,8 @@ const SHEET_ROWS: usize = 1_000_000;
 /// Rows from which on the sheets go through a temporary file: in memory a row takes about 3 kB until the file is written.
 const MEMORY_ROWS: usize = 5_000;
 
-/// Rows of a sheet that have links. Excel takes 65,530, and each costs 1.7 kB until the file is written.
-const LINKS: usize = 20_000;
+/// Rows of a workbook that have links. Excel takes 65,530 on a sheet, and each costs 0.9 kB until the file is written.
+pub(super) const LINKS: usize = 20_000;
 
 /// Cells that are made a table, which costs 30 bytes each; a larger one only gets a filter.
 const TABLE_CELLS: usize = 1_500_000;
@@ -57,9 +57,10 @@ pub(super) fn workbook(document: &Document, sheet_rows: usize) -> Result<Vec<u8>
     let uses_file = is_tall && workbook.set_tempdir(env::temp_dir()).is_ok();
     let (mut formats, mut names, mut tables) = (Formats::of(document.locale), Names::default(), Names::default());
     let words = words(document.locale.language);
+    let linked_rows = linked_rows(document.sections.iter().map(|section| section.rows.len()));
     super::summary::write(document, workbook.add_worksheet().set_name(names.sheet(words.summary))?, &mut formats)?;
     for section in &document.sections {
-        let mut writer = Writer::new(document, section, words, &mut formats);
+        let mut writer = Writer::new(document, section, words, &mut formats, linked_rows);
         let mut parts = section.rows.chunks(sheet_rows).peekable();
         loop {
             let rows = parts.next().unwrap_or_default();
@@ -78,6 +79,22 @@ pub(super) fn workbook(document: &Document, sheet_rows: usize) -> Result<Vec<u8>
         }
     }
     workbook.save_to_buffer()
+}
+
+/// How many rows of each sheet have links: all where there are few, else so many that long sheets share evenly what short
+/// ones leave.
+pub(super) fn linked_rows(rows: impl Iterator<Item = usize>) -> usize {
+    let mut rows: Vec<usize> = rows.collect();
+    rows.sort_unstable();
+    let mut left = LINKS;
+    for (index, of_section) in rows.iter().enumerate() {
+        let share = left / (rows.len() - index);
+        if *of_section > share {
+            return share;
+        }
+        left -= of_section;
+    }
+    usize::MAX
 }
 
 /// The document says its day in words only, and the clock would make other bytes of the same document.
@@ -127,6 +144,7 @@ struct Writer<'d> {
     section: &'d Section,
     words: &'static SheetWords,
     formats: &'d mut Formats,
+    linked_rows: usize,
     slots: Vec<Slot>,
     headings: Vec<String>,
     /// The sheets that are written, each with the number of its rows.
@@ -134,10 +152,16 @@ struct Writer<'d> {
 }
 
 impl<'d> Writer<'d> {
-    fn new(document: &'d Document, section: &'d Section, words: &'static SheetWords, formats: &'d mut Formats) -> Self {
+    fn new(
+        document: &'d Document,
+        section: &'d Section,
+        words: &'static SheetWords,
+        formats: &'d mut Formats,
+        linked_rows: usize,
+    ) -> Self {
         let slots = slots(section);
         let headings = headings(section, &slots, words);
-        Self { document, section, words, formats, slots, headings, parts: Vec::new() }
+        Self { document, section, words, formats, linked_rows, slots, headings, parts: Vec::new() }
     }
 
     fn set_up(&self, sheet: &mut Worksheet) -> Result<(), XlsxError> {
@@ -178,7 +202,7 @@ impl<'d> Writer<'d> {
     fn rows(&mut self, sheet: &mut Worksheet, rows: &[Row]) -> Result<(), XlsxError> {
         for (index, row) in rows.iter().enumerate() {
             let at = row_number(index + 1);
-            self.name(sheet, at, row, index < LINKS)?;
+            self.name(sheet, at, row, index < self.linked_rows)?;
             let colon = self.document.locale.words().colon;
             let mut notes = self.notes(row, colon);
             for (place, slot) in (0..).zip(self.slots.clone()) {
