@@ -30,13 +30,12 @@ pub type Run = (Date, Option<Date>, Owed);
 /// What was owed on an invoice at the end of each day of its life, by its history; equal days are one run. Records of
 /// other kinds owe nothing.
 ///
-/// An archived invoice is owed no more since the day on which it was archived.
+/// An archived invoice is none of its concern: like all its figures, what was owed on it counts on no day any more.
 pub fn balances(record: &Record, rules: &Rules<'_>) -> Vec<Run> {
     if record.key.kind != Kind::Invoice {
         return Vec::new();
     }
     let day = |at: Timestamp| at.to_zoned(rules.zone.clone()).date();
-    let archived = record.archived_at.map(day);
     let life = Position::over_time(record, rules);
     // Where clocks are set back over midnight, the day that comes again has ended already.
     let mut last = Date::MIN;
@@ -50,8 +49,7 @@ pub fn balances(record: &Record, rules: &Rules<'_>) -> Vec<Run> {
     let ends = dated.chunk_by(|one, next| one.0 == next.0).filter_map(|day| day.last());
     let owed = ends.map(|(date, position)| (*date, owed(position)));
     let mut runs: Vec<Run> = Vec::new();
-    let until_archived = owed.take_while(|(date, _)| archived.is_none_or(|archived| *date < archived));
-    for (date, owed) in until_archived.chain(archived.map(|archived| (archived, None))) {
+    for (date, owed) in owed {
         let last = runs.last_mut().filter(|(_, until, _)| until.is_none());
         if last.as_ref().map(|(_, _, was)| was) == owed.as_ref() {
             continue;
@@ -111,11 +109,6 @@ mod tests {
             runs(&record(Kind::Invoice, &life)),
             [row("1970-01-02", "1970-01-04", "€100.00"), row("1970-01-04", "1970-01-06", "€60.00")]
         );
-        let mut archived = record(Kind::Invoice, &life[..4]);
-        archived.archived_at = Some(at(4 * DAY));
-        assert_eq!(runs(&archived)[1], row("1970-01-04", "1970-01-05", "€70.00"));
-        archived.archived_at = Some(at(2 * DAY));
-        assert_eq!(runs(&archived), [row("1970-01-02", "1970-01-03", "€100.00")]);
         let odd = record(Kind::Invoice, &[("hs_amount_billed", 10, "much"), ("hs_invoice_status", 10, "open")]);
         assert_eq!(runs(&odd), [row("1970-01-01", "", "not a number")]);
     }

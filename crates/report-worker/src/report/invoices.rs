@@ -188,9 +188,7 @@ fn settled(item: &Item) -> Option<Money> {
 }
 
 fn owed(item: &Item) -> Option<Money> {
-    let billed = billed(item)?;
-    let paid = settled(item).map_or(0, Money::minor);
-    Money::from_minor(billed.minor().checked_sub(paid)?, billed.currency())
+    item.now.owed().money.ok()
 }
 
 /// What was paid, or nothing where HubSpot says nothing.
