@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hubspot_simulator::{Account, Kind};
 use jiff::civil::{Date, date};
@@ -175,6 +176,8 @@ pub(crate) async fn live(life: Life, folder: &Path) -> String {
     let world = World::new(|choice| {
         choice.definitions = definitions;
         choice.mailer = Some(Mailer::Directory(Directory::new(&outbox)));
+        // No answer is late here, however busy the machine is: a record that is read a cycle later is another report.
+        choice.request_timeout = Duration::from_secs(60);
         choice.account.additional_currencies = ["USD", "GBP", "JPY", "KWD"].map(str::to_owned).to_vec();
     })
     .await;

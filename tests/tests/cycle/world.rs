@@ -27,6 +27,9 @@ pub(crate) const NOW_MS: i64 = 1_795_341_600_000;
 
 pub(crate) const PORTAL: i64 = 62_515_001;
 
+/// Some tests have the account answer late.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(700);
+
 const URL: &str = "https://bell.example.com/webhooks/hubspot";
 
 pub(crate) struct World {
@@ -47,6 +50,8 @@ pub(crate) struct Choice {
     pub(crate) mail_to: Vec<String>,
     pub(crate) quiet: Duration,
     pub(crate) queue: EmbeddedSettings,
+    /// The time that each request to the account has.
+    pub(crate) request_timeout: Duration,
 }
 
 impl World {
@@ -68,6 +73,7 @@ impl World {
             mail_to: vec!["Finance <finance@example.com>".to_owned()],
             quiet: Duration::from_secs(300),
             queue: EmbeddedSettings::default(),
+            request_timeout: REQUEST_TIMEOUT,
         };
         change(&mut choice);
         let mails = Memory::default();
@@ -90,7 +96,12 @@ impl World {
             deliveries_kept_for: Some(SignedDuration::from_hours(400 * 24)),
         };
         let mailer = choice.mailer.unwrap_or_else(|| Mailer::Memory(mails.clone()));
-        let crm = crm_reading(&simulator, &token, &settings.definitions);
+        let crm = CrmSettings {
+            request_timeout: choice.request_timeout,
+            extra_properties: settings.definitions.properties(),
+            ..crm_settings(&simulator, &token)
+        };
+        let crm = Crm::new(crm).unwrap();
         let app = App::new(queue, store, crm, mailer, settings);
         Self { simulator, clock, app, mails, folder, books, event_id: 0 }
     }
@@ -312,7 +323,7 @@ pub(crate) fn envelope(body: &str, secret: &str, keys: &Keys, at: Timestamp) -> 
 
 /// A client that does not wait long for anything.
 pub(crate) fn crm(simulator: &Simulator, token: &str) -> Crm {
-    crm_within(simulator, token, Duration::from_millis(700))
+    crm_within(simulator, token, REQUEST_TIMEOUT)
 }
 
 /// One that gives each request so much time.
@@ -320,14 +331,9 @@ pub(crate) fn crm_within(simulator: &Simulator, token: &str, request_timeout: Du
     Crm::new(CrmSettings { request_timeout, ..crm_settings(simulator, token) }).unwrap()
 }
 
-/// One that reads what the reports filter by.
-fn crm_reading(simulator: &Simulator, token: &str, definitions: &Definitions) -> Crm {
-    Crm::new(CrmSettings { extra_properties: definitions.properties(), ..crm_settings(simulator, token) }).unwrap()
-}
-
 fn crm_settings(simulator: &Simulator, token: &str) -> CrmSettings {
     CrmSettings {
-        request_timeout: Duration::from_millis(700),
+        request_timeout: REQUEST_TIMEOUT,
         retry_pause: Duration::from_millis(1),
         windows: Windows { search: Duration::ZERO, associations: Duration::ZERO },
         ..CrmSettings::new(simulator.api_url().parse().unwrap(), "2026-09".to_owned(), SecretString::from(token))

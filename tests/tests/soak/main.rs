@@ -65,8 +65,14 @@ async fn kill_at_random_moments() {
 #[tokio::test]
 async fn recompute_every_figure_of_every_report() {
     for seed in seeds() {
-        let folder = tempfile::tempdir().unwrap();
+        let mut folder = tempfile::tempdir().unwrap();
+        // Whoever looks for the cause of a difference needs what happened, with all mails.
+        folder.disable_cleanup(true);
         println!("{}", life::live(life::Life { seed, changes: CHANGES, days: 731 }, folder.path()).await);
-        println!("{}", judge::judge(folder.path()).unwrap_or_else(|differences| panic!("{differences}")));
+        println!(
+            "{}",
+            judge::judge(folder.path()).unwrap_or_else(|differences| panic!("{differences}\nin {folder:?}"))
+        );
+        folder.disable_cleanup(false);
     }
 }
