@@ -3,7 +3,7 @@
 use hubspot_simulator::{Kind, Limits};
 use report_worker::domain::record;
 
-use crate::world::{NOW_MS, PORTAL, World, row, titles};
+use crate::world::{NOW_MS, PORTAL, World, definitions, row, titles};
 
 const SEARCH_DEALS: &str = "POST /crm/objects/deals/search";
 
@@ -97,4 +97,30 @@ async fn a_record_first_seen_later_comes_with_its_history_since_the_books_were_o
     let document = world.newest("closed-deals").await;
     assert_eq!(titles(&document), ["Corrections"]);
     assert_eq!(row(&document, "Corrections").cells[2..], ["€40.00", "€45.00", "€5.00"]);
+}
+
+#[tokio::test]
+async fn a_report_that_is_added_later_gets_the_histories_that_it_needs() {
+    let mut world = World::new(|_| {}).await;
+    let at = |moment: &str| moment.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    let past = |moment| world.account().in_the_past(at(moment));
+    let values = [("hs_amount_billed", "80"), ("hs_invoice_status", "open")];
+    let invoice = past("2025-08-10T10:00:00Z").create(Kind::Invoice, &values);
+    past("2025-08-12T10:00:00Z").set(Kind::Invoice, invoice, &[("hs_amount_paid", "40")]);
+    past("2026-02-02T10:00:00Z").set(Kind::Invoice, invoice, &[("hs_number", "INV-7")]);
+    let older = past("2024-08-10T10:00:00Z").create(Kind::Invoice, &values);
+    past("2024-09-12T10:00:00Z").set(Kind::Invoice, older, &[("hs_amount_paid", "40")]);
+    world.cycle().await;
+    world.cycle_after(60).await;
+    let days = "SELECT date FROM entries WHERE figure = 'invoice_receipt' ORDER BY date";
+    assert_eq!(world.ask(days).await, ["2024-09-12", "2026-02-02"], "a list tells of the last modification only");
+    let reads = world.calls("POST /crm/objects/invoices/batch/read");
+    let yearly = "[reports.year]\nschedule = \"yearly\"\nat = \"06:00\"";
+    world.app = world.colleague(definitions(yearly).await).await;
+    world.cycle_after(60).await;
+    assert_eq!(world.ask(days).await, ["2024-09-12", "2025-08-12"]);
+    // What is older than the year before is as it was, and nothing is asked for again.
+    assert_eq!(world.calls("POST /crm/objects/invoices/batch/read"), reads + 1);
+    world.cycle_after(60).await;
+    assert_eq!(world.calls("POST /crm/objects/invoices/batch/read"), reads + 1);
 }

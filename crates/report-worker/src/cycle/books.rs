@@ -9,22 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::schedule::PeriodError;
-use super::{App, ledger};
+use super::{App, histories, ledger};
 use crate::crm::{CrmError, Cursor};
 use crate::domain::account::{Account, Stages};
 use crate::domain::changes::Rules;
-use crate::domain::period::Period;
 use crate::domain::record::{Kind, Record, RecordKey};
 use crate::domain::time::{civil_date, zone};
-use crate::report::{Definitions, Trigger};
+use crate::report::Definitions;
 use crate::store::{RecordState, Store, StoreError, StoredRecord};
 
 /// How long the account and the stages are good before HubSpot is asked again.
 const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
-
-/// HubSpot's clock and ours differ, and its search index lags: whatever was modified this shortly before the books were
-/// opened is read again with its history.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// The account, and the rules that the books are kept by.
 #[derive(Debug, Clone)]
@@ -209,27 +204,12 @@ fn opening_of(kind: Kind) -> String {
     format!("opening.{kind}")
 }
 
-/// Whatever was modified since then is read again with its history, although the opening has listed it.
-///
-/// Lists have no histories. What was closed or paid is dated by the last modification until then, and that must not fall into a
-/// period that a report shows: the one that runs, or the one before it.
-fn histories_since(books: &Books) -> Timestamp {
-    let (today, calendar) = (books.open_at.to_zoned(books.zone.clone()).date(), &books.definitions.calendar);
-    let cadences = books.definitions.reports.iter().filter_map(|definition| match definition.trigger {
-        Trigger::Schedule(schedule) => Some(schedule.cadence),
-        Trigger::On(_) => None,
-    });
-    cadences
-        .map(|cadence| Period::containing(cadence, today, calendar).previous(calendar).start(&books.zone))
-        .fold(books.open_at - OVERLAP, Timestamp::min)
-}
-
 /// Takes in all records as they are, without changes. Resumable: each page is stored with the place where it ends.
 pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(), BooksError> {
     if app.store.fact::<Timestamp>(OPENING_DONE).await?.is_some() {
         return Ok(());
     }
-    let histories_since = histories_since(books);
+    let histories_since = histories::at_the_opening(app, books).await?;
     for kind in Kind::ALL {
         let name = opening_of(kind);
         let mut opening: Opening = app.store.fact(&name).await?.unwrap_or_default();

@@ -9,6 +9,7 @@ mod calendar;
 mod enrich;
 mod figures;
 mod hand;
+mod histories;
 mod ledger;
 mod mail;
 pub mod reconcile;
@@ -376,6 +377,7 @@ async fn work(
     is_complete &= open.is_ok();
     match open {
         Ok(()) => {
+            is_complete &= histories::ask(app, books, now, summary).await?;
             enrich::enrich(app, books, now, summary).await?;
             watch.lap(summary, "enrich");
         }

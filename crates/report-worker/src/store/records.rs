@@ -1,6 +1,7 @@
 //! The records as last read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -172,6 +173,34 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         Ok(rows.into_iter().map(|(id,)| RecordKey { portal_id, kind: Kind::Invoice, id }).collect())
+    }
+
+    /// The keys of records of a kind that were last modified in a time, by HubSpot's clock, after an id, in the order of their
+    /// ids. Those that are archived, merged or gone are not among them.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read.
+    pub async fn keys_modified(
+        &self,
+        portal_id: i64,
+        of: Kind,
+        after: i64,
+        modified: Range<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<RecordKey>, StoreError> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT record_id FROM records WHERE portal_id = ? AND kind = ? AND record_id > ? AND state = 'known' \
+             AND updated_at >= ? AND updated_at < ? ORDER BY record_id LIMIT ?",
+        )
+        .bind(portal_id)
+        .bind(of.as_str())
+        .bind(after)
+        .bind(modified.start.as_millisecond())
+        .bind(modified.end.as_millisecond())
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(|(id,)| RecordKey { portal_id, kind: of, id }).collect())
     }
 
     /// How many records of a kind the books hold that could be read.
