@@ -210,3 +210,46 @@ async fn another_zone_makes_all_ledgers_anew_and_the_next_report_says_what_moved
     world.cycle().await;
     assert_eq!((before, world.ask(days).await), (vec!["2026-11-22".to_owned()], vec!["2026-11-23".to_owned()]));
 }
+
+#[tokio::test]
+async fn what_a_filter_no_longer_takes_is_corrected_with_the_reason() {
+    const ANNA: &str = "53118204";
+    const PRIYA: &str = "54902115";
+    let filter = "filter = { owner = [\"Anna Keller\"], minimum_amount = \"50\", properties = { dealtype = [\"newbusiness\"] } }";
+    let mut world = world(&format!("{DAILY}{filter}")).await;
+    let types = ["newbusiness", "existingbusiness"];
+    let deals = [
+        ("Handed on", ANNA, types[0]),
+        ("Taken over", PRIYA, types[0]),
+        ("Renewal", ANNA, types[0]),
+        ("Less", ANNA, types[0]),
+    ];
+    let mut ids = Vec::new();
+    for (name, owner, kind) in deals {
+        let id = won(&mut world, name, "100").await;
+        world.set(Kind::Deal, id, &[("hubspot_owner_id", owner), ("dealtype", kind)]).await;
+        ids.push(id);
+    }
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    assert_eq!(names(section(&world.newest("daily").await, "Deals won").unwrap()).len(), 3);
+
+    world.clock.advance(1_000);
+    world.set(Kind::Deal, ids[0], &[("hubspot_owner_id", PRIYA)]).await;
+    world.set(Kind::Deal, ids[1], &[("hubspot_owner_id", ANNA)]).await;
+    world.set(Kind::Deal, ids[2], &[("dealtype", types[1])]).await;
+    world.set(Kind::Deal, ids[3], &[("amount", "40")]).await;
+    world.cycle().await;
+    world.cycle_at("2026-11-24T05:00:00Z").await;
+    let document = world.newest("daily").await;
+    let said = section(&document, "Corrections").unwrap().rows.iter();
+    let mut said: Vec<_> = said.map(|row| (&*row.name, &*row.cells[0], row.notes.join("; "))).collect();
+    said.sort();
+    let (left, joined) = ("no longer in this report", "now in this report");
+    let expected = [
+        ("Handed on", left, "owner: Anna Keller → Priya Nair"),
+        ("Less", "amount changed", "no longer passes the report’s filter"),
+        ("Renewal", left, "dealtype: newbusiness → existingbusiness"),
+        ("Taken over", joined, "owner: Priya Nair → Anna Keller"),
+    ];
+    assert_eq!(said, expected.map(|(name, what, why)| (name, what, why.to_owned())));
+}

@@ -4,6 +4,7 @@
 //! the next report tells it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use crate::domain::ledger::{Balance, Face, Line};
 use crate::domain::money::SumTooLarge;
 use crate::domain::period::{Calendar, Period};
 use crate::domain::record::{Kind, RecordKey};
-use crate::report::{CorrectedRecord, Definition, PeriodFigures, SectionKind, Sums};
+use crate::report::{CorrectedRecord, Definition, PeriodFigures, Refiltered, SectionKind, Sums};
 use crate::store::{Mark, NowTold, RecordState, Series, Snapshot, StoreError};
 
 /// How many marks are read at once.
@@ -53,18 +54,33 @@ impl View<'_> {
             }
             _ => true,
         };
-        is_counted
-            && self.definition.shows(line.entry.figure)
-            && self.definition.filter.takes_face(&line.face, &line.amount_of_record())
+        is_counted && self.definition.shows(line.entry.figure) && self.takes(line)
     }
 
-    /// What is late of a marked record: the difference between what was told of the days before `day` and what is so.
-    fn late(&self, told: &[Line], now: &[Line], series: &Series, day: Date) -> Vec<Correction> {
-        let before = |lines: &[Line]| -> Vec<Entry> {
-            let told = lines.iter().filter(|line| (series.from..day).contains(&line.date()) && self.shows(line));
+    /// True if the line passes the report's filter.
+    fn takes(&self, line: &Line) -> bool {
+        self.definition.filter.takes_face(&line.face, &line.amount_of_record())
+    }
+
+    /// What is late of a marked record: the difference between what was told of some days and what is so.
+    fn late(&self, told: &[Line], now: &[Line], days: &Range<Date>) -> Vec<Correction> {
+        let of_days = |lines: &[Line]| -> Vec<Entry> {
+            let told = lines.iter().filter(|line| days.contains(&line.date()) && self.shows(line));
             told.map(|line| line.entry.clone()).collect()
         };
-        difference(&before(told), &before(now))
+        difference(&of_days(told), &of_days(now))
+    }
+
+    /// How the filter came to let in what is late, or to keep it out: the line is there as it was told and as it is, and
+    /// one of the two passes.
+    fn refiltered(&self, late: &[Correction], told: &[Line], now: &[Line], days: &Range<Date>) -> Option<Refiltered> {
+        late.iter().filter(|late| late.was.is_some() != late.now.is_some()).find_map(|late| {
+            let passes = late.now.is_some();
+            let is_it = |line: &&Line| line.entry.figure == late.figure && days.contains(&line.date());
+            let was = told.iter().filter(is_it).find(|line| self.takes(line) != passes)?;
+            let is = now.iter().filter(is_it).find(|line| self.takes(line) == passes)?;
+            Some(Refiltered { passes, differences: self.definition.filter.differences(&was.face, &is.face) })
+        })
     }
 
     /// The figures of a period, of a running one up to today.
@@ -125,13 +141,15 @@ impl View<'_> {
         let mut figures = self.figures(books, period, Date::MAX).await?;
         let (mut told, mut late) = (Vec::new(), Vec::new());
         for_marks(books, series, |mark, now| {
-            let corrections = self.late(&mark.told, &now, series, period.from);
+            let earlier = series.from..period.from;
+            let corrections = self.late(&mark.told, &now, &earlier);
+            let refiltered = self.refiltered(&corrections, &mark.told, &now, &earlier);
             let days = series.from..period.to;
             let stand = now.iter().filter(|line| days.contains(&line.date()) && line.entry.figure.is_corrected());
             let lines = stand.cloned().collect();
             let face = now.last().or(mark.told.last()).map(|line| line.face.clone());
             if let Some(face) = face.filter(|_| !corrections.is_empty()) {
-                late.push(Late { key: mark.key, face, corrections });
+                late.push(Late { key: mark.key, face, corrections, refiltered });
             }
             told.push(NowTold { key: mark.key, generation: mark.generation, lines });
         })
@@ -190,6 +208,7 @@ struct Late {
     key: RecordKey,
     face: Arc<Face>,
     corrections: Vec<Correction>,
+    refiltered: Option<Refiltered>,
 }
 
 /// Adds what has happened to the records since, and puts those that were merged with the one that is left.
@@ -208,13 +227,23 @@ async fn corrected(
     }
     faces.extend(late.iter().map(|late| (late.key, late.face.clone())));
     let mut records: BTreeMap<RecordKey, CorrectedRecord> = BTreeMap::new();
-    for Late { key, face, corrections } in late {
+    for Late { key, face, corrections, refiltered } in late {
         let left = survivor(key, &winners);
         let record = records.entry(left).or_insert_with(|| {
             let face = faces.get(&left).unwrap_or(&face).clone();
-            CorrectedRecord { key: left, face, corrections: vec![], kinds: vec![], changed_at: None, merged: vec![] }
+            CorrectedRecord {
+                key: left,
+                face,
+                corrections: vec![],
+                kinds: vec![],
+                refiltered: None,
+                changed_at: None,
+                merged: vec![],
+            }
         });
         record.corrections.extend(corrections);
+        // What was merged away has no lines any more, and so says nothing here.
+        record.refiltered = record.refiltered.take().or(refiltered);
         record.merged.extend((left != key).then(|| face.name.clone()));
         for happened in happened.iter().filter(|happened| happened.key == key) {
             if !record.kinds.contains(&happened.kind) {

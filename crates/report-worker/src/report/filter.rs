@@ -84,10 +84,62 @@ impl Filter {
             && self.properties.iter().all(|(name, values)| any(values, &options(name).map(Some).collect::<Vec<_>>()))
     }
 
+    /// What it reads of a record that was shown as `was` and is shown as `now`, and that differs in words.
+    pub fn differences(&self, was: &Face, now: &Face) -> Vec<Difference> {
+        let known = [
+            (Read::Owner, !self.owners.is_empty()),
+            (Read::Team, !self.teams.is_empty()),
+            (Read::Pipeline, !self.pipelines.is_empty()),
+        ];
+        let read = known.into_iter().filter(|(_, is_read)| *is_read).map(|(read, _)| read);
+        read.chain(self.properties.keys().cloned().map(Read::Property))
+            .filter_map(|read| {
+                let [was, now] = [was, now].map(|face| read.of(face).map(str::to_owned));
+                (was != now).then_some(Difference { read, was, now })
+            })
+            .collect()
+    }
+
     /// True if it keeps nothing out.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Something that a filter reads and that a reader knows by a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// The owner.
+    Owner,
+    /// The owner's primary team.
+    Team,
+    /// The pipeline.
+    Pipeline,
+    /// A property, by its internal name.
+    Property(String),
+}
+
+impl Read {
+    /// What a record has there: a name, or the id of what HubSpot does not name.
+    fn of<'f>(&self, face: &'f Face) -> Option<&'f str> {
+        match self {
+            Self::Owner => face.owner.as_deref().or_else(|| face.property("hubspot_owner_id")),
+            Self::Team => face.team.as_deref(),
+            Self::Pipeline => face.pipeline.as_deref().or_else(|| face.property("pipeline")),
+            Self::Property(name) => face.property(name),
+        }
+    }
+}
+
+/// What was told of a record and is so no more, where a filter reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What the filter reads.
+    pub read: Read,
+    /// What it was; `None` where there was nothing.
+    pub was: Option<String>,
+    /// What it is.
+    pub now: Option<String>,
 }
 
 /// The same name, however it is written.
@@ -140,6 +192,42 @@ mod tests {
         ] {
             assert_eq!(filter.takes(&deal, &amount), expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn only_what_a_filter_reads_is_a_difference() {
+        let face = |change: fn(&mut Record)| {
+            let mut deal = deal();
+            change(&mut deal);
+            Face::of(&deal, None, &["region".to_owned()].into(), &jiff::tz::TimeZone::UTC)
+        };
+        let now = face(|deal| {
+            (deal.owner, deal.team, deal.pipeline) = (None, None, Some("Renewals".to_owned()));
+            deal.properties.remove("region");
+            deal.properties.insert("hs_mrr".to_owned(), "5".to_owned());
+        });
+        let difference = |read, was: &str, now: Option<&str>| Difference {
+            read,
+            was: Some(was.to_owned()),
+            now: now.map(str::to_owned),
+        };
+        let filter = Filter {
+            owners: list(&["x"]),
+            teams: list(&["x"]),
+            pipelines: list(&["x"]),
+            properties: [("region".to_owned(), list(&["EMEA"])), ("hs_arr".to_owned(), list(&["1"]))].into(),
+            ..Filter::default()
+        };
+        let expected = [
+            difference(Read::Owner, "Zoë Keller", Some("77")),
+            difference(Read::Team, "Field sales", None),
+            difference(Read::Pipeline, "Sales Pipeline", Some("Renewals")),
+            difference(Read::Property("region".to_owned()), "EMEA;APAC", None),
+        ];
+        assert_eq!(filter.differences(&face(|_| {}), &now), expected);
+        assert_eq!(filter.differences(&now, &now), []);
+        let filter = Filter { currencies: list(&["EUR"]), ..Filter::default() };
+        assert_eq!(filter.differences(&face(|_| {}), &now), []);
     }
 
     #[test]

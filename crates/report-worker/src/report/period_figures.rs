@@ -11,6 +11,7 @@ use crate::domain::ledger::{Balance, Face, Line};
 use crate::domain::money::{Amount, SumTooLarge, Totals};
 use crate::domain::period::{Calendar, Period};
 use crate::domain::record::RecordKey;
+use crate::report::filter::Difference;
 
 /// All that a report of a period says, before it is said. Everything in it passes the definition's filter, and money
 /// received is counted once: by payments since the account keeps them, by invoices before.
@@ -111,8 +112,19 @@ pub struct CorrectedRecord {
     /// What has happened to it since the report before, in the order in which it happened, each once. Empty where what
     /// changed is not money: an owner, or the rules.
     pub kinds: Vec<ChangeKind>,
+    /// Why it is in the report of the earlier period now, or is no longer; `None` where the filter is not why.
+    pub refiltered: Option<Refiltered>,
     /// When the last of it happened.
     pub changed_at: Option<Timestamp>,
     /// The names of the records that were merged into it since.
     pub merged: Vec<String>,
+}
+
+/// A record passes the report's filter and did not when it was told, or the other way round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refiltered {
+    /// Whether it passes now.
+    pub passes: bool,
+    /// What of it differs that the filter reads; empty where that is an amount or its currency.
+    pub differences: Vec<Difference>,
 }

@@ -11,7 +11,8 @@ use crate::domain::record::RecordKey;
 use crate::report::build::{ColumnOf, amount, moment};
 use crate::report::corrections::{COLUMNS, word};
 use crate::report::document::{Cell, ColumnKind, Headline, Row, Section, Value};
-use crate::report::period_figures::{CorrectedRecord, Tally};
+use crate::report::filter::{Difference, Read};
+use crate::report::period_figures::{CorrectedRecord, Refiltered, Tally};
 use crate::report::section::SectionKind;
 use crate::report::text::one_line;
 use crate::report::words::fill;
@@ -103,6 +104,8 @@ fn row(
     }
     let mut row = page.record_row(record.key, &record.face);
     row.notes.extend(record.merged.iter().map(|name| fill(page.words.notes.merged_from, &[&one_line(name)])));
+    let came_or_left = |it: &&Refiltered| if it.passes { was.is_empty() } else { is.is_empty() };
+    row.notes.extend(record.refiltered.iter().filter(came_or_left).flat_map(|it| why(page, it)));
     row.cells = vec![
         Value::Text(happened(page, record, was.is_empty(), is.is_empty())).into(),
         record.changed_at.map_or_else(|| Value::Nothing.into(), |at| moment(at, page.scene)),
@@ -130,6 +133,29 @@ fn happened(page: &Page<'_>, record: &CorrectedRecord, is_new: bool, is_gone: bo
         (true, false, true) => corrected.left.to_owned(),
         _ => corrected.changed.to_owned(),
     }
+}
+
+/// Why the filter lets a record in, or keeps it out: `owner: Anna Keller → Claire Dubois`.
+fn why(page: &Page<'_>, refiltered: &Refiltered) -> Vec<String> {
+    let corrected = &page.words.period.corrected;
+    if refiltered.differences.is_empty() {
+        let words = if refiltered.passes { corrected.passes } else { corrected.passes_no_more };
+        return vec![words.to_owned()];
+    }
+    let value = |text: &Option<String>| match one_line(text.as_deref().unwrap_or_default()) {
+        text if text.is_empty() => "—".to_owned(),
+        text => text,
+    };
+    let in_words = |Difference { read, was, now }: &Difference| {
+        let name = match read {
+            Read::Owner => corrected.owner.to_owned(),
+            Read::Team => corrected.team.to_owned(),
+            Read::Pipeline => corrected.pipeline.to_owned(),
+            Read::Property(name) => one_line(name),
+        };
+        format!("{name}{}{} → {}", page.words.colon, value(was), value(now))
+    };
+    refiltered.differences.iter().map(in_words).collect()
 }
 
 /// Entries with their figure and period behind them: `€1,000.00 (won, October 2026)`.

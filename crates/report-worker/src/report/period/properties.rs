@@ -17,8 +17,9 @@ use crate::domain::money::{Amount, Sum};
 use crate::domain::period::{Cadence, Calendar};
 use crate::domain::time::BusinessDate;
 use crate::report::document::{Cell, Value};
+use crate::report::filter::{Difference, Read};
 use crate::report::locale::Language;
-use crate::report::period_figures::CorrectedRecord;
+use crate::report::period_figures::{CorrectedRecord, Refiltered};
 
 /// Minor units by currency.
 type Minor = BTreeMap<&'static str, i128>;
@@ -268,7 +269,7 @@ proptest! {
             }
             let corrections = vec![Correction { figure: line.entry.figure, was, now }];
             figures.corrections.push(CorrectedRecord {
-                key: line.key, face: line.face, corrections, kinds: vec![ChangeKind::DealAmountChanged], changed_at: None, merged: Vec::new(),
+                key: line.key, face: line.face, corrections, kinds: vec![ChangeKind::DealAmountChanged], refiltered: None, changed_at: None, merged: Vec::new(),
             });
         }
         for line in &untouched {
@@ -323,6 +324,12 @@ proptest! {
         let line = figures.lines[0].clone();
         figures.corrections.push(CorrectedRecord {
             key: line.key, face: line.face.clone(), kinds: Vec::new(), changed_at: None, merged: vec![hostile.clone()],
+            refiltered: Some(Refiltered {
+                passes: false,
+                differences: vec![Difference {
+                    read: Read::Property(hostile.clone()), was: Some(hostile.clone()), now: Some(hostile.clone()),
+                }],
+            }),
             corrections: vec![Correction { figure: line.entry.figure, was: Some(line.entry.clone()), now: None }],
         });
         figures.ageing.push(Balance {

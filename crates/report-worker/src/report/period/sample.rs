@@ -217,6 +217,7 @@ impl Sample<'_> {
             face: face.clone(),
             corrections,
             kinds: vec![kind],
+            refiltered: None,
             changed_at: Some(changed_at),
             merged: Vec::new(),
         };

@@ -12,8 +12,9 @@ use crate::domain::entries::Correction;
 use crate::domain::money::Amount;
 use crate::domain::period::{Cadence, Calendar};
 use crate::report::definition::{Schedule, Trigger};
+use crate::report::filter::{Difference, Read};
 use crate::report::locale::{Dates, Language};
-use crate::report::period_figures::CorrectedRecord;
+use crate::report::period_figures::{CorrectedRecord, Refiltered};
 use crate::report::render::render;
 
 fn at(text: &str) -> Timestamp {
@@ -222,6 +223,55 @@ fn a_merge_is_one_row() {
     insta::assert_snapshot!(cells.join(" | "), @"merged | 7 Nov 2026 16:12 | €10,400.00 (won, October 2026) | €4,700.00 (won, October 2026) | −€5,700.00");
     assert_eq!(table.rows[0].notes, ["merged from Fleet maintenance (copy)"]);
     assert_eq!(document.locale.sums(&table.total.unwrap().sums), "−€5,700.00");
+}
+
+#[test]
+fn a_record_that_the_filter_lets_in_or_keeps_out_says_why() {
+    let notes = |language, passes, differences: &[(Read, Option<&str>, Option<&str>)]| {
+        let text = |text: &Option<&str>| text.map(str::to_owned);
+        let differences: Vec<Difference> = differences
+            .iter()
+            .map(|(read, was, now)| Difference { read: read.clone(), was: text(was), now: text(now) })
+            .collect();
+        let document = built(language, Cadence::Monthly, |_, figures, _| {
+            let maintenance = figures.corrections.pop().unwrap();
+            let [Correction { figure, was, now }] = maintenance.corrections.clone().try_into().unwrap();
+            let gone = Correction { figure, was, now: None };
+            let changed = Correction { figure, was: now.clone(), now: now.clone() };
+            let come = Correction { figure, was: None, now };
+            figures.corrections = [vec![gone], vec![come], vec![changed]]
+                .map(|corrections| CorrectedRecord {
+                    corrections,
+                    kinds: vec![],
+                    refiltered: Some(Refiltered { passes, differences: differences.clone() }),
+                    ..maintenance.clone()
+                })
+                .to_vec();
+        })
+        .document;
+        let rows = section(&document, "corrections").rows.into_iter();
+        rows.map(|row| row.notes.join("; ")).collect::<Vec<_>>()
+    };
+    let owner = (Read::Owner, Some("Anna\u{202E} Keller"), Some("Claire\nDubois"));
+    let region = (Read::Property("region".to_owned()), Some("EMEA"), None);
+    let (team, pipeline) = ((Read::Team, None, Some("Ost")), (Read::Pipeline, Some("Ventes"), Some("\u{200B}")));
+    // The notes of a row that is gone, of one that has come, and of one whose amount has changed.
+    for (language, passes, differences, expected) in [
+        (
+            Language::En,
+            false,
+            vec![owner.clone(), region.clone()],
+            "owner: Anna Keller → Claire Dubois; region: EMEA → —",
+        ),
+        (Language::De, true, vec![owner, team], "zuständig: Anna Keller → Claire Dubois; Team: — → Ost"),
+        (Language::Fr, false, vec![pipeline, region], "pipeline\u{A0}: Ventes → —; region\u{A0}: EMEA → —"),
+        (Language::En, true, vec![], "passes the report’s filter now"),
+        (Language::De, false, vec![], "erfüllt den Filter des Berichts nicht mehr"),
+        (Language::Fr, true, vec![], "correspond désormais au filtre du rapport"),
+    ] {
+        let expected = if passes { ["", expected, ""] } else { [expected, "", ""] };
+        assert_eq!(notes(language, passes, &differences), expected);
+    }
 }
 
 #[test]

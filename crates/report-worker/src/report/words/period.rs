@@ -64,6 +64,11 @@ pub(in crate::report) struct Corrected {
     pub(in crate::report) left: &'static str,
     pub(in crate::report) joined: &'static str,
     pub(in crate::report) changed: &'static str,
+    pub(in crate::report) passes: &'static str,
+    pub(in crate::report) passes_no_more: &'static str,
+    pub(in crate::report) owner: &'static str,
+    pub(in crate::report) team: &'static str,
+    pub(in crate::report) pipeline: &'static str,
 }
 
 /// What is said of amounts in the company currency.
@@ -160,6 +165,11 @@ pub(super) const EN: PeriodWords = PeriodWords {
         left: "no longer in this report",
         joined: "now in this report",
         changed: "changed",
+        passes: "passes the report’s filter now",
+        passes_no_more: "no longer passes the report’s filter",
+        owner: "owner",
+        team: "team",
+        pipeline: "pipeline",
     },
     home: Home {
         converted: "{} at the rates recorded in HubSpot",
@@ -252,6 +262,11 @@ pub(super) const DE: PeriodWords = PeriodWords {
         left: "nicht mehr in diesem Bericht",
         joined: "jetzt in diesem Bericht",
         changed: "geändert",
+        passes: "erfüllt jetzt den Filter des Berichts",
+        passes_no_more: "erfüllt den Filter des Berichts nicht mehr",
+        owner: "zuständig",
+        team: "Team",
+        pipeline: "Pipeline",
     },
     home: Home {
         converted: "{} zu den in HubSpot erfassten Kursen",
@@ -340,6 +355,11 @@ pub(super) const FR: PeriodWords = PeriodWords {
         left: "n’est plus dans ce rapport",
         joined: "désormais dans ce rapport",
         changed: "modifié",
+        passes: "correspond désormais au filtre du rapport",
+        passes_no_more: "ne correspond plus au filtre du rapport",
+        owner: "responsable",
+        team: "équipe",
+        pipeline: "pipeline",
     },
     home: Home {
         converted: "{} aux taux enregistrés dans HubSpot",
