@@ -1,10 +1,11 @@
 //! Reports of periods: each day told on the next morning, what changes later corrected by the next report, each once whoever
 //! builds it and whenever.
 
-use hubspot_simulator::Kind;
+use hubspot_simulator::{Account, Kind};
 use mail_parser::MessageParser;
 use report_worker::cycle;
 use report_worker::report::Definitions;
+use serde_json::json;
 
 use crate::world::{Document, Row, World, definitions, names, row, section, titles};
 
@@ -252,4 +253,34 @@ async fn what_a_filter_no_longer_takes_is_corrected_with_the_reason() {
         ("Taken over", joined, "owner: Priya Nair → Anna Keller"),
     ];
     assert_eq!(said, expected.map(|(name, what, why)| (name, what, why.to_owned())));
+}
+
+#[tokio::test]
+async fn a_payment_follows_its_invoice_to_another_owner() {
+    const ANNA: &str = "53118204";
+    const PRIYA: &str = "54902115";
+    let toml = "[reports.daily]\nschedule = \"daily\"\nat = \"06:00\"\nsections = [\"received\", \"corrections\"]\n\
+                filter = { owner = [\"Anna Keller\"] }";
+    let definitions = definitions(toml).await;
+    let with_a_payment = |account: &Account| {
+        let invoice = account.create(Kind::Invoice, &[("hs_invoice_status", "open"), ("hs_amount_billed", "9")]);
+        account.pay(invoice, "9", "R-0");
+    };
+    let mut world = World::open_with(|choice| choice.definitions = definitions, with_a_payment).await;
+    let values = [("hs_number", "INV-1"), ("hs_amount_billed", "80"), ("hs_invoice_status", "open")];
+    let invoice = world.create(Kind::Invoice, &values).await;
+    world.set(Kind::Invoice, invoice, &[("hubspot_owner_id", ANNA)]).await;
+    let payment = world.account().pay(invoice, "80", "R-1");
+    let created = world.event(Kind::Payment, payment, "creation", json!({}));
+    world.deliver(&[created]).await;
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    let first = world.newest("daily").await;
+    assert_eq!(names(section(&first, "Payments received").unwrap()), ["Payment for INV-1"]);
+    // Nobody tells of the payment.
+    world.set(Kind::Invoice, invoice, &[("hubspot_owner_id", PRIYA)]).await;
+    world.cycle().await;
+    world.cycle_at("2026-11-24T05:00:00Z").await;
+    let document = world.newest("daily").await;
+    assert_eq!(corrected(&document), rows(&[["Payment for INV-1", "€80.00", "—", "−€80.00"]]));
+    assert_eq!(row(&document, "Corrections").notes, ["owner: Anna Keller → Priya Nair"]);
 }

@@ -259,8 +259,10 @@ async fn settle(
     for outcome in &mut outcomes {
         let invoice = ledger::invoice_of(&outcome.stored).and_then(|key| invoices.get(&key));
         outcome.ledger = ledger::of(books, &outcome.stored, invoice, now);
+        outcome.payments_follow = ledger::is_shown_anew(books, earlier.get(&outcome.stored.key), &outcome.stored);
     }
-    summary.changes += app.store.settle(&outcomes, &winners, now).await?;
+    let payment = |stored: &StoredRecord, invoice: &StoredRecord| ledger::of(books, stored, Some(invoice), now);
+    summary.changes += app.store.settle(&outcomes, &winners, payment, now).await?;
     Ok(reading.interrupted)
 }
 
@@ -352,7 +354,7 @@ fn outcome(due: &Due, stored: StoredRecord, changes: Vec<Change>, books: &Books)
     let shown = matches!(stored.state, RecordState::Known);
     let open_until = stored.record.as_ref().filter(|_| shown).and_then(|record| books::open_until(record, books));
     let changes = changes.into_iter().map(|change| new_change(change, &books.definitions)).collect();
-    Outcome { due: due.clone(), stored, open_until, changes, ledger: None }
+    Outcome { due: due.clone(), stored, open_until, changes, ledger: None, payments_follow: false }
 }
 
 /// A change with the reports that have to tell it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::books::Books;
 use super::{App, Summary};
 use crate::domain::account::Closing;
-use crate::domain::ledger::{Bookkeeping, Ledger};
+use crate::domain::ledger::{Bookkeeping, Face, Ledger};
 use crate::domain::position::Standing;
 use crate::domain::record::{Kind, RecordKey};
 use crate::store::{RecordState, StoreError, StoredRecord};
@@ -143,6 +143,12 @@ pub(super) fn of(
     let page = Bookkeeping { rules: books.rules(), today, asked_for: &books.asked_for };
     let invoice = invoice.and_then(|invoice| invoice.record.as_ref());
     Some(page.ledger(stored.record.as_ref()?, standing, invoice, stored.unsettled))
+}
+
+/// True for an invoice whose face is another one than before, which its payments have as well.
+pub(super) fn is_shown_anew(books: &Books, before: Option<&StoredRecord>, now: &StoredRecord) -> bool {
+    let face = |stored: &StoredRecord| Some(Face::of(stored.record.as_ref()?, None, &books.asked_for, &books.zone));
+    now.key.kind == Kind::Invoice && before.and_then(face) != face(now)
 }
 
 /// The invoices that payments are for, as the books hold them.

@@ -49,21 +49,23 @@ pub(super) const MYSQL_SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLE
      /*M!100100 , max_statement_time = 60 */ /*!80000 , max_execution_time = 60000 */; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-pub(super) const SQLITE_LAYOUT: [(i64, &str, &str); 6] = [
+pub(super) const SQLITE_LAYOUT: [(i64, &str, &str); 7] = [
     (1, "books", include_str!("migrations/sqlite/0001_books.sql")),
     (2, "comparison", include_str!("migrations/sqlite/0002_comparison.sql")),
     (3, "retention", include_str!("migrations/sqlite/0003_retention.sql")),
     (4, "failures", include_str!("migrations/sqlite/0004_failures.sql")),
     (5, "periods", include_str!("migrations/sqlite/0005_periods.sql")),
     (6, "status page", include_str!("migrations/sqlite/0006_status_page.sql")),
+    (7, "payments", include_str!("migrations/sqlite/0007_payments.sql")),
 ];
-pub(super) const MYSQL_LAYOUT: [(i64, &str, &str); 6] = [
+pub(super) const MYSQL_LAYOUT: [(i64, &str, &str); 7] = [
     (1, "books", include_str!("migrations/mysql/0001_books.sql")),
     (2, "comparison", include_str!("migrations/mysql/0002_comparison.sql")),
     (3, "retention", include_str!("migrations/mysql/0003_retention.sql")),
     (4, "failures", include_str!("migrations/mysql/0004_failures.sql")),
     (5, "periods", include_str!("migrations/mysql/0005_periods.sql")),
     (6, "status page", include_str!("migrations/mysql/0006_status_page.sql")),
+    (7, "payments", include_str!("migrations/mysql/0007_payments.sql")),
 ];
 
 impl Store {

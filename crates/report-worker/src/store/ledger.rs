@@ -292,8 +292,29 @@ impl Store {
     }
 }
 
+/// The payments that are for some invoices, for the change of their ledgers.
+pub(super) async fn payments_of(
+    transaction: &mut Transaction<'static, Db>,
+    engine: Engine,
+    invoices: &[RecordKey],
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut keys = Vec::new();
+    for part in parts(invoices) {
+        let before =
+            format!("SELECT portal_id, record_id FROM records{} WHERE ", engine.by_index("payments_of_invoice"));
+        let sql = statement(part, &before, "(portal_id = ? AND invoice = ?)", " OR ", "");
+        let mut query = sqlx::query_as(AssertSqlSafe(sql));
+        for key in part {
+            query = query.bind(key.portal_id).bind(key.id);
+        }
+        let rows: Vec<(i64, i64)> = query.fetch_all(&mut **transaction).await?;
+        keys.extend(rows.into_iter().map(|(portal_id, id)| RecordKey { portal_id, kind: Kind::Payment, id }));
+    }
+    records_in(transaction, &keys, engine.exclusively()).await
+}
+
 /// The invoice that a payment is for.
-fn invoice_of(stored: &StoredRecord) -> Option<RecordKey> {
+pub(super) fn invoice_of(stored: &StoredRecord) -> Option<RecordKey> {
     let id = stored.record.as_ref()?.invoice?;
     Some(RecordKey { kind: Kind::Invoice, id, ..stored.key })
 }

@@ -87,6 +87,8 @@ pub struct Outcome {
     pub changes: Vec<NewChange>,
     /// What it adds to the figures of the periods; `None` where nothing was ever read of it.
     pub ledger: Option<Ledger>,
+    /// True for an invoice that is shown otherwise than before: its payments, which are shown as it is, follow.
+    pub payments_follow: bool,
 }
 
 impl Store {
@@ -99,31 +101,52 @@ impl Store {
         records_in(&mut transaction, keys, "").await
     }
 
-    /// Stores what was read and the changes it tells of, clears what was due, and asks for the winners of merges, all or
-    /// nothing. No older version replaces a newer one. Tells how many changes were new.
+    /// Stores what was read of records of one kind and the changes it tells of, clears what was due, and asks for the
+    /// winners of merges, all or nothing. No older version replaces a newer one. `payment` gives the ledger of a payment
+    /// that follows its invoice. Tells how many changes were new.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
-    pub async fn settle(&self, outcomes: &[Outcome], ask_for: &[RecordKey], now: Timestamp) -> Result<u64, StoreError> {
-        retried(|| self.settle_once(outcomes, ask_for, now)).await
+    pub async fn settle(
+        &self,
+        outcomes: &[Outcome],
+        ask_for: &[RecordKey],
+        payment: impl Fn(&StoredRecord, &StoredRecord) -> Option<Ledger>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        retried(|| self.settle_once(outcomes, ask_for, &payment, now)).await
     }
 
     async fn settle_once(
         &self,
         outcomes: &[Outcome],
         ask_for: &[RecordKey],
+        payment: impl Fn(&StoredRecord, &StoredRecord) -> Option<Ledger>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
-        let (mut new_changes, mut ledgers) = (0, Vec::new());
+        let (mut new_changes, mut ledgers, mut shown_anew) = (0, Vec::new(), BTreeMap::new());
         for outcome in outcomes {
             let written = write_record(&mut transaction, &outcome.stored, outcome.open_until, now).await?;
             ledgers.extend(outcome.ledger.as_ref().filter(|_| written).map(|ledger| (outcome.stored.key, ledger)));
+            if written && outcome.payments_follow {
+                shown_anew.insert(outcome.stored.key, &outcome.stored);
+            }
             for new in &outcome.changes {
                 new_changes += u64::from(write_change(&mut transaction, new, now).await?);
             }
             due::clear(&mut transaction, &outcome.due).await?;
         }
+        let invoices: Vec<RecordKey> = shown_anew.keys().copied().collect();
+        let payments = ledger::payments_of(&mut transaction, self.engine, &invoices).await?;
+        let following: Vec<(RecordKey, Ledger)> = payments
+            .iter()
+            .filter_map(|stored| {
+                let invoice = shown_anew.get(&ledger::invoice_of(stored)?)?;
+                Some((stored.key, payment(stored, invoice)?))
+            })
+            .collect();
+        ledgers.extend(following.iter().map(|(key, ledger)| (*key, ledger)));
         ledger::post(&mut transaction, self.engine, &ledgers).await?;
         due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
         transaction.commit().await?;
@@ -276,12 +299,12 @@ async fn write_record(
     Ok(written)
 }
 
-const UPDATE_RECORD: &str = "UPDATE records SET state = ?, merged_into = ?, updated_at = ?, read_at = ?, unsettled = ?, record = ? \
+const UPDATE_RECORD: &str = "UPDATE records SET state = ?, merged_into = ?, updated_at = ?, read_at = ?, unsettled = ?, invoice = ?, record = ? \
      WHERE portal_id = ? AND kind = ? AND record_id = ? AND updated_at <= ?";
 
 const INSERT_RECORD: &str = "INSERT INTO records \
-     (state, merged_into, updated_at, read_at, unsettled, record, portal_id, kind, record_id) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     (state, merged_into, updated_at, read_at, unsettled, invoice, record, portal_id, kind, record_id) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 async fn update_record(
     transaction: &mut Transaction<'static, Db>,
@@ -313,6 +336,7 @@ fn bind_record<'q>(sql: &'static str, stored: &StoredRecord, now: Timestamp) -> 
         .bind(updated_at(stored))
         .bind(now.as_millisecond())
         .bind(i64::from(stored.unsettled))
+        .bind(stored.record.as_ref().and_then(|record| record.invoice))
         .bind(stored.record.as_ref().map(to_json))
         .bind(stored.key.portal_id)
         .bind(stored.key.kind.as_str())

@@ -5,6 +5,7 @@
 mod glance;
 mod layout;
 mod mysql;
+mod payments;
 mod periods;
 mod retention;
 mod story;

@@ -66,7 +66,8 @@ async fn settle(store: &Store, id: i64, lines: Vec<Line>) {
         next_at: at(0),
     };
     let ledger = Some(Ledger { lines, balances: vec![] });
-    store.settle(&[Outcome { due, stored, open_until: None, changes: vec![], ledger }], &[], at(0)).await.unwrap();
+    let outcome = Outcome { due, stored, open_until: None, changes: vec![], ledger, payments_follow: false };
+    store.settle(&[outcome], &[], |_, _| None, at(0)).await.unwrap();
 }
 
 /// What readers of the reports of a series know.

@@ -209,8 +209,9 @@ async fn a_round(store: &Store) {
     assert_eq!((deliveries - before.0, taken.new_events - before.1.new_events), (3, 400));
     for due in due {
         let closed = StoredRecord { key: due.record, state: RecordState::Gone, record: None, unsettled: false };
-        let outcome = Outcome { due, stored: closed, open_until: None, changes: vec![], ledger: None };
-        store.settle(&[outcome], &[], at(10)).await.unwrap();
+        let outcome =
+            Outcome { due, stored: closed, open_until: None, changes: vec![], ledger: None, payments_follow: false };
+        store.settle(&[outcome], &[], |_, _| None, at(10)).await.unwrap();
     }
 }
 
@@ -240,7 +241,7 @@ async fn generations(store: &Store) {
     assert_eq!(store.waiting(DEAL.portal_id).await.unwrap(), (0, None));
 }
 
-fn record(updated: i64, stage: &str, history: &[(i64, &str)]) -> Record {
+pub(crate) fn record(updated: i64, stage: &str, history: &[(i64, &str)]) -> Record {
     let entry = |(seconds, value): &(i64, &str)| HistoryEntry {
         at: at(*seconds),
         value: (*value).to_owned(),
@@ -269,8 +270,8 @@ fn stored(record: Record, state: RecordState) -> StoredRecord {
 async fn settle(store: &Store, due: &Due, record: Record, changes: Vec<NewChange>, seconds: i64) -> u64 {
     let ledger = Some(ledger(&record));
     let stored = stored(record, RecordState::Known);
-    let outcome = Outcome { due: due.clone(), stored, open_until: None, changes, ledger };
-    store.settle(&[outcome], &[], at(seconds)).await.unwrap()
+    let outcome = Outcome { due: due.clone(), stored, open_until: None, changes, ledger, payments_follow: false };
+    store.settle(&[outcome], &[], |_, _| None, at(seconds)).await.unwrap()
 }
 
 /// What a record's history tells, for the report `deals`.
@@ -283,12 +284,12 @@ fn ledger(record: &Record) -> Ledger {
     Bookkeeping { rules: rules(&stages), today, asked_for: &asked_for }.ledger(record, None, None, false)
 }
 
-fn stages() -> Stages {
+pub(crate) fn stages() -> Stages {
     let stage = |closing| Stage { label: String::new(), closing };
     Stages([("new", Closing::Open), ("won", Closing::Won)].map(|(id, it)| (id.to_owned(), stage(it))).into())
 }
 
-fn rules(stages: &Stages) -> Rules<'_> {
+pub(crate) fn rules(stages: &Stages) -> Rules<'_> {
     static ZONE: TimeZone = TimeZone::UTC;
     Rules { books_open_at: at(-30), stages, zone: &ZONE, company_currency: "EUR" }
 }
@@ -342,9 +343,10 @@ async fn changes_and_records(store: &Store) -> Record {
 
     // A merge closes the loser and asks for the winner, in one transaction.
     let merged = stored(won.clone(), RecordState::Merged { into: 5 });
+    let ledger = Some(Ledger::default());
     let outcome =
-        Outcome { due, stored: merged.clone(), open_until: None, changes: vec![], ledger: Some(Ledger::default()) };
-    store.settle(&[outcome], &[RecordKey { id: 5, ..DEAL }], at(46)).await.unwrap();
+        Outcome { due, stored: merged.clone(), open_until: None, changes: vec![], ledger, payments_follow: false };
+    store.settle(&[outcome], &[RecordKey { id: 5, ..DEAL }], |_, _| None, at(46)).await.unwrap();
     assert_eq!(store.records(&[DEAL]).await.unwrap(), [merged]);
     assert!(due_now(store, 46).await.iter().any(|due| due.record.id == 5));
 
