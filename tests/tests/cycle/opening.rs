@@ -1,6 +1,7 @@
 //! The opening balance: everything as it is, without a word of it as news.
 
 use hubspot_simulator::{Kind, Limits};
+use jiff::Timestamp;
 use report_worker::domain::record;
 
 use crate::world::{NOW_MS, PORTAL, World, definitions, row, titles};
@@ -100,9 +101,41 @@ async fn a_record_first_seen_later_comes_with_its_history_since_the_books_were_o
 }
 
 #[tokio::test]
+async fn what_was_paid_before_the_opening_is_dated_by_its_history_in_the_first_report() {
+    let monthly =
+        definitions("[reports.month]\nschedule = \"monthly\"\nat = \"06:00\"\nsections = [\"paid\", \"received\"]")
+            .await;
+    let world = World::new(|choice| choice.definitions = monthly).await;
+    let past = |moment: &str| world.account().in_the_past(moment.parse::<Timestamp>().unwrap().as_millisecond());
+    // Each was touched again after it was paid; the first one in the month that the report is of.
+    for (number, paid, touched) in [
+        ("INV-1", "2026-10-30T10:00:00Z", "2026-11-05T10:00:00Z"),
+        ("INV-2", "2026-11-03T10:00:00Z", "2026-11-10T10:00:00Z"),
+        ("INV-3", "2026-10-02T10:00:00Z", "2026-10-20T10:00:00Z"),
+        ("INV-4", "2026-09-02T10:00:00Z", "2026-09-20T10:00:00Z"),
+    ] {
+        let values = [("hs_number", number), ("hs_amount_billed", "80"), ("hs_invoice_status", "open")];
+        let invoice = past("2026-08-10T10:00:00Z").create(Kind::Invoice, &values);
+        past(paid).set(Kind::Invoice, invoice, &[("hs_amount_paid", "80"), ("hs_invoice_status", "paid")]);
+        past(touched).set(Kind::Invoice, invoice, &[("hs_title", "Roof")]);
+    }
+    world.cycle().await;
+    // What no report will show is dated by the last modification.
+    let days = "SELECT DISTINCT date FROM entries WHERE figure IN ('invoice_paid', 'invoice_receipt') ORDER BY date";
+    assert_eq!(world.ask(days).await, ["2026-09-20", "2026-10-02", "2026-10-30", "2026-11-03"]);
+    world.cycle_at("2026-12-01T05:00:00Z").await;
+    let document = world.newest("month").await;
+    for title in ["Invoices paid", "Payments received"] {
+        let row = row(&document, title);
+        let day = row.cells.iter().any(|cell| cell.starts_with("3 Nov 2026"));
+        assert!(row.name == "INV-2" && day, "{title}: {row:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_report_that_is_added_later_gets_the_histories_that_it_needs() {
     let mut world = World::new(|_| {}).await;
-    let at = |moment: &str| moment.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    let at = |moment: &str| moment.parse::<Timestamp>().unwrap().as_millisecond();
     let past = |moment| world.account().in_the_past(at(moment));
     let values = [("hs_amount_billed", "80"), ("hs_invoice_status", "open")];
     let invoice = past("2025-08-10T10:00:00Z").create(Kind::Invoice, &values);
