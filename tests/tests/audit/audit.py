@@ -497,12 +497,12 @@ class Expected:
     def __init__(self, books, series, cadence, begin, end, built_ms):
         self.books, self.series, self.cadence = books, series, cadence
         self.begin, self.end, self.today = begin, end, day_of(built_ms)
-        self.tables, self.totals, self.headlines = {}, {}, []
+        self.tables, self.totals, self.headlines, self.figures = {}, {}, [], []
         self.lines = list(books.lines(begin, end, self.today))
         self.tallies = {section: self.tally(self.lines, section) for section in WORDS}
         self.before_begin, _ = period_of(cadence, begin - DAY)
-        earlier = list(books.lines(self.before_begin, begin, self.today))
-        self.before = {section: self.tally(earlier, section) for section in WORDS}
+        self.earlier = list(books.lines(self.before_begin, begin, self.today))
+        self.before = {section: self.tally(self.earlier, section) for section in WORDS}
         self.lists()
         self.by("by-owner", lambda face, _: OWNERS.get(face["hubspot_owner_id"], "no owner"))
         self.by("by-pipeline", lambda face, _: PIPELINES.get(face["pipeline"], "no pipeline"))
@@ -558,8 +558,17 @@ class Expected:
             self.total(section, (won if won.count else lost).sums)
 
     def recurring(self):
+        rows, sums = self.recurring_in(self.lines)
+        _, self.recurred = self.recurring_in(self.earlier)
+        if rows:
+            kept = [{name: value for name, value in row.items() if name in {"record", *sums}} for row in rows]
+            self.tables["recurring"] = kept
+            self.total("recurring", (sums.get("mrr") or sums["arr"]).sums)
+        self.recurs = sums
+
+    def recurring_in(self, lines):
         rows, sums = [], {}
-        for key, entry in self.lines:
+        for key, entry in lines:
             if entry.figure != "won":
                 continue
             face, row = self.books.ledgers[key].face, {"record": key}
@@ -572,20 +581,23 @@ class Expected:
                     row["recurs"] = True
             if row.pop("recurs", False):
                 rows.append(row)
-        if rows:
-            kept = [{name: value for name, value in row.items() if name in {"record", *sums}} for row in rows]
-            self.tables["recurring"] = kept
-            self.total("recurring", (sums.get("mrr") or sums["arr"]).sums)
-        self.recurs = sums
+        return rows, sums
 
-    def ageing(self):
-        last = self.end - DAY
+    def owed_on(self, last):
         owed = []
         for key, ledger in self.books.ledgers.items():
             one = ledger.owed_on(last) if ledger.owed else None
             if one and one.billable:
                 owed.append((one.due is None, one.due or last, key, one))
-        owed.sort(key=lambda one: one[:3])
+        return sorted(owed, key=lambda one: one[:3])
+
+    def ageing(self):
+        last = self.end - DAY
+        owed = self.owed_on(last)
+        self.were_past_due = Tally()
+        for is_undated, due, _, one in self.owed_on(self.begin - DAY):
+            if not is_undated and due < self.begin - DAY:
+                self.were_past_due.add(one.amount)
         groups, self.past_due = {}, Tally()
         everything = Sums()
         for _, _, _, one in owed:
@@ -671,10 +683,13 @@ class Expected:
             key = self.books.account[key].merged
         return key
 
-    def headline(self, count, one, many, sums, instead=None, suffix=""):
+    def headline(self, count, one, many, sums, instead=None, suffix="", before=None):
         said = instead if instead is not None else listed([shown(money) for money in sums.money()])
         label = (one if count == 1 else many) + suffix
         self.headlines.append(f"{count:,} {label}" + (f": {said}" if said else ""))
+        money = lambda sums: as_decimals(sums or Sums())
+        was = (before.count, money(before.sums)) if before else (None, {})
+        self.figures.append((label, count, {} if instead is not None else money(sums), *was))
 
     def open_with(self):
         for section in ("won", "lost", "created", "received", "refunds"):
@@ -682,7 +697,7 @@ class Expected:
             if not (tally.count or before.count):
                 continue
             one, many, _ = WORDS[section]
-            self.headline(tally.count, one, many, tally.sums)
+            self.headline(tally.count, one, many, tally.sums, before=before)
             home = self.at_home(section)
             if home:
                 total, without = home
@@ -690,13 +705,14 @@ class Expected:
                 if without:
                     suffix += ", without 1 amount that has no rate" if without == 1 else f", without {without} amounts that have no rate"
                 self.headline(tally.count, one, many, None, f"≈ {shown(total)}", suffix)
-        recurs = self.recurs.get("mrr") or self.recurs.get("arr")
-        if recurs:
-            words = "monthly recurring revenue (MRR)" if "mrr" in self.recurs else "annual recurring revenue (ARR)"
-            self.headline(recurs.count, f"deal won with {words}", f"deals won with {words}", recurs.sums)
-        if self.past_due.count:
+        told_by = next((name for sums in (self.recurs, self.recurred) for name in ("mrr", "arr") if name in sums), None)
+        if told_by:
+            recurs, recurred = (sums.get(told_by) or Tally() for sums in (self.recurs, self.recurred))
+            words = {"mrr": "monthly recurring revenue (MRR)", "arr": "annual recurring revenue (ARR)"}[told_by]
+            self.headline(recurs.count, f"deal won with {words}", f"deals won with {words}", recurs.sums, before=recurred)
+        if self.past_due.count or self.were_past_due.count:
             self.headline(self.past_due.count, "invoice overdue", "invoices overdue", self.past_due.sums, None,
-                          f" on {in_words('daily', self.end - DAY)}")
+                          f" on {in_words('daily', self.end - DAY)}", self.were_past_due)
         rows = self.tables.get("corrections", [])
         if rows:
             net = ((section, self.effects[section].without_nothing()) for section in WORDS if section in self.effects)
@@ -760,13 +776,29 @@ def read_xlsx(data):
     book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
     files = zipfile.ZipFile(io.BytesIO(data))
     tables, totals = {}, {}
+    figures = read_figures(book.worksheets[0])
     for at, sheet in enumerate(book.worksheets, 1):
         formulas = set(re.findall(r'<c r="([A-Z]+\d+)"[^>]*><f>', files.read(f"xl/worksheets/sheet{at}.xml").decode()))
         # The first sheet holds no table.
         for table in sheet.tables.values():
             section = table.name.replace("_", "-")
             tables[section], totals[section] = read_sheet(sheet, int(re.search(r"(\d+)$", table.ref).group(1)), formulas)
-    return tables, totals
+    return tables, totals, figures
+
+
+def read_figures(sheet):
+    """What a workbook opens with: what is counted, how many with their sums, and the same of the period before."""
+    figures = []
+    for label, count, now, currency, count_before, before in sheet.iter_rows(5, max_col=6, values_only=True):
+        if label is None and currency is None:
+            break
+        if label is not None:
+            figures.append((label, count, {}, count_before, {}))
+        # What stands there instead of sums has no currency.
+        for amount, known in ((now, figures[-1][2]), (before, figures[-1][4])):
+            if currency and amount is not None:
+                known[currency] = Decimal(str(amount))
+    return figures
 
 
 def read_sheet(sheet, last, formulas):
@@ -906,13 +938,16 @@ class Audit:
         expected = Expected(self.books, series, mail.name, begin, end, at)
         found = read_csv(mail.file(".csv")[1])
         self.compare((*where, "csv"), expected, found)
-        tables, totals = read_xlsx(mail.file(".xlsx")[1])
+        tables, totals, figures = read_xlsx(mail.file(".xlsx")[1])
         self.compare((*where, "xlsx"), expected, tables)
         for section in {*totals, *expected.totals}:
             wanted = as_decimals(expected.totals.get(section, Sums()))
             self.figures += len(wanted)
             if totals.get(section, {}) != wanted:
                 self.differs((*where, "xlsx", section, "total"), totals.get(section), wanted)
+        self.figures += len(figures)
+        for one in [one for one in (*figures, *expected.figures) if one not in figures or one not in expected.figures]:
+            self.differs((*where, "xlsx", "figure"), "found" if one in figures else "expected", one)
         self.text((*where, "text"), mail.text, expected)
         self.adds_up(where, series, expected, found)
         self.days_add_up(where, expected, found)

@@ -7,7 +7,7 @@ use report_worker::cycle;
 use report_worker::report::Definitions;
 use serde_json::json;
 
-use crate::world::{Document, Row, World, definitions, names, row, section, titles};
+use crate::world::{Document, NOW_MS, Row, World, definitions, names, row, section, titles};
 
 const DAILY: &str = "[reports.daily]\nschedule = \"daily\"\nat = \"06:00\"\n\
                      sections = [\"won\", \"created\", \"ageing\", \"corrections\"]\n";
@@ -85,6 +85,65 @@ async fn a_told_day_is_corrected_on_the_next_morning_and_once() {
     assert_eq!(corrected(&world.newest("daily").await), rows(&[]), "what was corrected is told");
     // What was sent comes back as it was, and each period has one mail.
     assert_eq!(world.mails.sent().len(), 3);
+}
+
+#[tokio::test]
+async fn what_recurs_and_what_is_overdue_stands_beside_the_period_before() {
+    let toml =
+        "[reports.daily]\nschedule = \"daily\"\nat = \"06:00\"\nsections = [\"figures\", \"recurring\", \"ageing\"]\n";
+    let definitions = definitions(toml).await;
+    // An hour before the books are opened, some of what was overdue for days is paid: its history says since when.
+    let before = |account: &Account| {
+        let old = [("hs_amount_billed", "30"), ("hs_invoice_status", "open"), ("hs_due_date", "2026-11-18")];
+        let old = account.in_the_past(NOW_MS - 5 * 86_400_000).create(Kind::Invoice, &old);
+        account.set(Kind::Invoice, old, &[("hs_amount_paid", "5")]);
+    };
+    let mut world = World::open_with(|choice| choice.definitions = definitions, before).await;
+    let invoice = |number: &'static str, amount: &'static str, due: &'static str| {
+        [
+            ("hs_number", number),
+            ("hs_amount_billed", amount),
+            ("hs_invoice_status", "open"),
+            ("hs_invoice_date", "2026-11-01"),
+            ("hs_due_date", due),
+        ]
+    };
+    let first = world.create(Kind::Invoice, &invoice("INV-1", "80.10", "2026-11-20")).await;
+    world.create(Kind::Invoice, &invoice("INV-2", "20.20", "2026-11-23")).await;
+    world
+        .create(Kind::Invoice, &[invoice("INV-3", "9", "2026-11-20"), [("hs_invoice_billable", "false"); 5]].concat())
+        .await;
+    // What recurs is in the pipeline of service contracts, a twelfth of it each month.
+    let deal = |day: &'static str, amount: &'static str| {
+        [
+            ("dealname", "Lease"),
+            ("pipeline", "73150024"),
+            ("dealstage", "141520872"),
+            ("amount", amount),
+            ("closedate", day),
+        ]
+    };
+    world.create(Kind::Deal, &deal("2026-11-22T09:00:00.000Z", "903")).await;
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    let told = world.newest("daily").await.headlines;
+    let recurring = "deal won with monthly recurring revenue (MRR)";
+    let overdue = "2 invoices overdue on 22 Nov 2026: €105.10 | 1 €30.00";
+    let first_day = [format!("1 {recurring}: €75.25 | 0"), overdue.to_owned()];
+    assert_eq!(told, first_day);
+
+    world.create(Kind::Deal, &deal("2026-11-23T09:00:00.000Z", "720")).await;
+    world.set(Kind::Invoice, first, &[("hs_amount_paid", "30.05")]).await;
+    world.cycle_at("2026-11-24T05:00:00Z").await;
+    let told = world.newest("daily").await.headlines;
+    let overdue = "2 invoices overdue on 23 Nov 2026: €75.05 | 2 €105.10";
+    assert_eq!(told, [format!("1 {recurring}: €60.00 | 1 €75.25"), overdue.to_owned()]);
+
+    world.set(Kind::Invoice, first, &[("hs_amount_paid", "80.10"), ("hs_invoice_status", "paid")]).await;
+    world.cycle_at("2026-11-25T05:00:00Z").await;
+    let told = world.newest("daily").await.headlines;
+    let recurring = "deals won with monthly recurring revenue (MRR)";
+    let overdue = "2 invoices overdue on 24 Nov 2026: €45.20 | 2 €75.05";
+    assert_eq!(told, [format!("0 {recurring} | 1 €60.00"), overdue.to_owned()]);
 }
 
 #[tokio::test]

@@ -343,6 +343,8 @@ fn crm_settings(simulator: &Simulator, token: &str) -> CrmSettings {
 /// A report as its reader sees it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Document {
+    /// The figures, and after a bar those of the period before.
+    pub(crate) headlines: Vec<String>,
     pub(crate) sections: Vec<Section>,
     pub(crate) notes: Vec<String>,
 }
@@ -377,7 +379,12 @@ impl From<report::Document> for Document {
             rows: section.rows.into_iter().map(row).collect(),
             totals: section.total.iter().flat_map(|total| &total.sums).map(|&sum| locale.money(sum)).collect(),
         };
-        Self { sections: document.sections.into_iter().map(section).collect(), notes: document.notes }
+        let headline = |headline: report::Headline| {
+            let before = headline.before.as_ref().map(|it| format!(" | {} {}", it.count, locale.sums(&it.sums)));
+            locale.headline(&headline) + before.as_deref().map_or("", str::trim_end)
+        };
+        let headlines = document.headlines.into_iter().map(headline).collect();
+        Self { headlines, sections: document.sections.into_iter().map(section).collect(), notes: document.notes }
     }
 }
 

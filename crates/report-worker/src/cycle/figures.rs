@@ -15,7 +15,7 @@ use crate::domain::ledger::{Balance, Face, Line};
 use crate::domain::money::SumTooLarge;
 use crate::domain::period::{Calendar, Period};
 use crate::domain::record::{Kind, RecordKey};
-use crate::report::{CorrectedRecord, Definition, PeriodFigures, Refiltered, SectionKind, Sums};
+use crate::report::{CorrectedRecord, Definition, PeriodFigures, Recurring, Refiltered, SectionKind, Sums, Tally};
 use crate::store::{Mark, NowTold, RecordState, Series, Snapshot, StoreError};
 
 /// How many marks are read at once.
@@ -86,16 +86,15 @@ impl View<'_> {
     /// The figures of a period, of a running one up to today.
     async fn figures(&self, books: &mut Snapshot, period: Period, today: Date) -> Result<PeriodFigures, FiguresError> {
         let before = period.previous(self.calendar);
-        let (mut sums_before, mut failed): (BTreeMap<Figure, Sums>, _) = (BTreeMap::new(), None);
+        let (mut sums_before, mut recurring_before): (BTreeMap<Figure, Sums>, _) = Default::default();
+        let (mut past_due_before, mut added) = (Tally::default(), Ok(()));
         let add = |line: Line| {
-            if failed.is_none() && self.shows(&line) {
-                failed = sums_before.entry(line.entry.figure).or_default().add(&line.entry).err();
+            if added.is_ok() && self.shows(&line) {
+                let sums = sums_before.entry(line.entry.figure).or_default();
+                added = sums.add(&line.entry).and_then(|()| Recurring::add(&mut recurring_before, &line));
             }
         };
         books.lines(before.from, before.to, add).await?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
         let mut lines = Vec::new();
         books.lines(period.from, period.to, |line| lines.extend(Some(line).filter(|line| self.shows(line)))).await?;
         let mut ageing = Vec::new();
@@ -104,7 +103,15 @@ impl View<'_> {
             let last = period.to.yesterday().unwrap_or(period.from).min(today);
             books.owed(last, |balance| ageing.extend(Some(balance).filter(shows))).await?;
             ageing.sort_by_key(|balance| (balance.owed.due.is_none(), balance.owed.due, balance.key));
+            let last = before.to.yesterday().unwrap_or(before.from);
+            let add = |balance: Balance| {
+                if added.is_ok() && shows(&balance) && balance.owed.is_past_due(last) {
+                    added = past_due_before.add(&balance.owed.amount);
+                }
+            };
+            books.owed(last, add).await?;
         }
+        added?;
         let (calendar, revision, is_over, unread) = (*self.calendar, 1, true, 0);
         let corrections = Vec::new();
         Ok(PeriodFigures {
@@ -115,6 +122,8 @@ impl View<'_> {
             is_over,
             lines,
             sums_before,
+            recurring_before,
+            past_due_before,
             corrections,
             ageing,
             unread,

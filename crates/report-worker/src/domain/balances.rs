@@ -24,6 +24,13 @@ pub struct Owed {
     pub billable: bool,
 }
 
+impl Owed {
+    /// True if it should have been paid by the end of a day; what is not billable is owed by nobody.
+    pub fn is_past_due(&self, day: Date) -> bool {
+        self.billable && self.due.is_some_and(|due| due < day)
+    }
+}
+
 /// A run of days: from the end of the first one until the end of the other one, or still.
 pub type Run = (Date, Option<Date>, Owed);
 

@@ -27,7 +27,7 @@ pub(crate) use filter::same;
 pub use filter::{Difference, Filter, Minimum, Read};
 pub use locale::{Dates, Language, Locale};
 pub use period::{build as build_period, period_sample};
-pub use period_figures::{CorrectedRecord, PeriodFigures, Refiltered, Sums, Tally};
+pub use period_figures::{CorrectedRecord, PeriodFigures, Recurring, Refiltered, Sums, Tally};
 pub use render::{Image, Rendered, render};
 pub use sample::sample;
 pub use section::SectionKind;

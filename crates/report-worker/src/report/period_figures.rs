@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::changes::ChangeKind;
 use crate::domain::entries::{Correction, Entry, Figure};
 use crate::domain::ledger::{Balance, Face, Line};
-use crate::domain::money::{Amount, SumTooLarge, Totals};
+use crate::domain::money::{Amount, AmountError, SumTooLarge, Totals};
 use crate::domain::period::{Calendar, Period};
 use crate::domain::record::RecordKey;
 use crate::report::filter::Difference;
@@ -31,6 +31,11 @@ pub struct PeriodFigures {
     pub lines: Vec<Line>,
     /// The sums of the period before, as the books have them now.
     pub sums_before: BTreeMap<Figure, Sums>,
+    /// What recurs of the deals won in the period before, as the books have them now.
+    pub recurring_before: Recurring,
+    /// What was past due at the end of the period before, as the books have it now; nothing where `ageing` is not asked
+    /// for either.
+    pub past_due_before: Tally,
     /// What earlier reports of the series told of earlier periods and is no longer so, each merge as one. Empty in a new
     /// revision and while the period is running.
     pub corrections: Vec<CorrectedRecord>,
@@ -59,6 +64,46 @@ pub struct Tally {
     pub totals: Totals,
     /// How many entries are not in the sum, because they have no amount that can be added up.
     pub left_out: u64,
+}
+
+/// What recurs of deals won, as HubSpot calculates it from their line items.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recurring {
+    /// Each month.
+    pub mrr: Tally,
+    /// Each year.
+    pub arr: Tally,
+}
+
+impl Recurring {
+    /// HubSpot's property for what recurs each month.
+    pub(super) const MRR: &str = "hs_mrr";
+    /// HubSpot's property for what recurs each year.
+    pub(super) const ARR: &str = "hs_arr";
+
+    /// Adds what recurs of a deal won; other lines have nothing that does.
+    ///
+    /// # Errors
+    /// Fails where a sum would not fit 128 bits.
+    pub fn add(&mut self, line: &Line) -> Result<(), SumTooLarge> {
+        if line.entry.figure != Figure::Won {
+            return Ok(());
+        }
+        for (tally, property) in [(&mut self.mrr, Self::MRR), (&mut self.arr, Self::ARR)] {
+            recurs(line, property).iter().try_for_each(|amount| tally.add(amount))?;
+        }
+        Ok(())
+    }
+}
+
+/// What recurs of a deal: none where HubSpot says nothing, or zero.
+pub(super) fn recurs(line: &Line, property: &str) -> Option<Amount> {
+    let amount = Amount::read(line.face.property(property), &line.entry.amount.currency);
+    let is_none = match &amount.money {
+        Ok(money) => money.minor() == 0,
+        Err(error) => *error == AmountError::Missing,
+    };
+    (!is_none).then_some(amount)
 }
 
 impl Sums {

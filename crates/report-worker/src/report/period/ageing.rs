@@ -42,10 +42,6 @@ impl Bucket {
         }
     }
 
-    fn is_past_due(self) -> bool {
-        !matches!(self, Self::Current | Self::NoDueDate)
-    }
-
     fn name(self, words: &Words) -> &'static str {
         let words = &words.period.ageing;
         let [current, to_30, to_60, to_90, over_90] = words.buckets;
@@ -69,9 +65,9 @@ fn owed<'a>(page: &Page<'a>) -> impl Iterator<Item = (&'a Balance, Option<i32>)>
 
 /// What is past due.
 pub(super) fn past_due(page: &Page<'_>) -> Result<Tally, SumTooLarge> {
-    let mut tally = Tally::default();
-    let mut past_due = owed(page).filter(|(_, days)| Bucket::of(*days).is_past_due());
-    past_due.try_for_each(|(balance, _)| tally.add(&balance.owed.amount))?;
+    let (mut tally, last_day) = (Tally::default(), page.last_day());
+    let mut past_due = page.figures.ageing.iter().filter(|balance| balance.owed.is_past_due(last_day));
+    past_due.try_for_each(|balance| tally.add(&balance.owed.amount))?;
     Ok(tally)
 }
 

@@ -4,7 +4,7 @@ use super::{Page, ageing, corrections, home, noun_of, recurring, section_of};
 use crate::domain::entries::Figure;
 use crate::domain::money::SumTooLarge;
 use crate::report::document::{Before, Headline};
-use crate::report::period_figures::Tally;
+use crate::report::period_figures::{Recurring, Tally};
 use crate::report::section::SectionKind;
 use crate::report::words::{Noun, fill};
 
@@ -30,8 +30,8 @@ const NEWS: [SectionKind; 7] = [
 pub(super) fn headlines(page: &Page<'_>) -> Result<Vec<Of>, SumTooLarge> {
     let mut headlines = Vec::new();
     for figure in FIGURES.into_iter().filter(|figure| is_shown(page, *figure)) {
-        let (tally, before) = (page.tally(figure)?, before(page, figure)?);
-        if tally.count == 0 && before.as_ref().is_none_or(|before| before.count == 0) {
+        let (tally, before) = (page.tally(figure)?, before(page, &tally_before(page, figure)?));
+        if is_nothing(&tally, before.as_ref()) {
             continue;
         }
         let noun = Figure::ALL.into_iter().find(|it| section_of(*it) == figure).map(|it| noun_of(it, page.words));
@@ -42,23 +42,30 @@ pub(super) fn headlines(page: &Page<'_>) -> Result<Vec<Of>, SumTooLarge> {
         headlines.extend(converted.map(|headline| (SectionKind::Figures, headline)));
     }
     if is_shown(page, SectionKind::Recurring) {
-        let nouns = [(recurring::MRR, &page.words.period.mrr), (recurring::ARR, &page.words.period.arr)];
-        // What recurs each month is told of the same revenue as what recurs each year.
-        for (property, noun) in nouns {
-            let tally = recurring::tally(page, property)?;
-            if tally.count > 0 {
-                headlines.push((SectionKind::Recurring, headline(page, noun, &tally)));
-                break;
-            }
+        let (Recurring { mrr, arr }, was) = (recurring::tallies(page)?, &page.figures.recurring_before);
+        let (by_month, by_year) = ((&page.words.period.mrr, mrr, &was.mrr), (&page.words.period.arr, arr, &was.arr));
+        // What recurs each month is told of the same revenue as what recurs each year: one of them is said, if there is
+        // any now by what there is, and never one against the other.
+        let is_by_year =
+            if by_month.1.count + by_year.1.count > 0 { by_month.1.count == 0 } else { was.mrr.count == 0 };
+        let (noun, tally, was) = if is_by_year { by_year } else { by_month };
+        let before = before(page, was);
+        if !is_nothing(&tally, before.as_ref()) {
+            headlines.push((SectionKind::Recurring, Headline { before, ..headline(page, noun, &tally) }));
         }
     }
     if is_shown(page, SectionKind::Overdue) {
         let tally = ageing::past_due(page)?;
-        if tally.count > 0 {
+        // The opening reads again, with its history, what was modified since the period before the one that ran then. What was
+        // owed further back nobody knows: an invoice is dated by its last modification, and would seem not to have been owed.
+        let (zone, opened) = (page.scene.rules.zone, page.scene.rules.books_open_at);
+        let is_known = opened.to_zoned(zone.clone()).date() < page.figures.period.to;
+        let before = before(page, &page.figures.past_due_before).filter(|_| is_known);
+        if !is_nothing(&tally, before.as_ref()) {
             let headline = headline(page, &page.words.nouns.overdue, &tally);
             let day = page.locale().date(page.last_day());
             let label = fill(page.words.period.as_of, &[&headline.label, &day]);
-            headlines.push((SectionKind::Overdue, Headline { label, ..headline }));
+            headlines.push((SectionKind::Overdue, Headline { label, before, ..headline }));
         }
     }
     if is_shown(page, SectionKind::Corrections) {
@@ -87,16 +94,17 @@ fn headline(page: &Page<'_>, noun: &Noun, tally: &Tally) -> Headline {
 }
 
 /// The same figure of the period before; a period that is not over is not set against one that is.
-fn before(page: &Page<'_>, figure: SectionKind) -> Result<Option<Before>, SumTooLarge> {
-    if !page.figures.is_over {
-        return Ok(None);
-    }
-    let tally = tally_before(page, figure)?;
-    Ok(Some(Before {
+fn before(page: &Page<'_>, tally: &Tally) -> Option<Before> {
+    page.figures.is_over.then(|| Before {
         period: page.name_of(&page.figures.before),
         count: usize::try_from(tally.count).unwrap_or(usize::MAX),
         sums: tally.totals.all_sums(),
-    }))
+    })
+}
+
+/// True if there is nothing to say of a figure, neither now nor then.
+fn is_nothing(tally: &Tally, before: Option<&Before>) -> bool {
+    tally.count == 0 && before.is_none_or(|before| before.count == 0)
 }
 
 /// What the books have of a section's figures in the period before.

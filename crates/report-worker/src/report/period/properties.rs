@@ -19,7 +19,7 @@ use crate::domain::time::BusinessDate;
 use crate::report::document::{Cell, Value};
 use crate::report::filter::{Difference, Read};
 use crate::report::locale::Language;
-use crate::report::period_figures::{CorrectedRecord, Refiltered};
+use crate::report::period_figures::{CorrectedRecord, Recurring, Refiltered};
 
 /// Minor units by currency.
 type Minor = BTreeMap<&'static str, i128>;
@@ -117,6 +117,8 @@ fn figures(mut lines: Vec<Line>, mut ageing: Vec<Balance>) -> PeriodFigures {
         is_over: true,
         lines,
         sums_before: BTreeMap::new(),
+        recurring_before: Recurring::default(),
+        past_due_before: Tally::default(),
         corrections: Vec::new(),
         ageing,
         unread: 0,

@@ -14,7 +14,7 @@ use crate::domain::money::{Amount, SumTooLarge};
 use crate::domain::period::{Cadence, Calendar, Period};
 use crate::domain::record::{Kind, Record};
 use crate::report::build::Scene;
-use crate::report::period_figures::{CorrectedRecord, PeriodFigures};
+use crate::report::period_figures::{CorrectedRecord, PeriodFigures, Recurring, Tally};
 use crate::report::sample::record;
 
 /// A closed deal: its name, its company, its owner, its amount and its currency, when it was closed in thousandths of the
@@ -32,7 +32,7 @@ const WON: [Deal; 13] = [
     ("Checkout redesign", "Atelier Lumière", "Claire Dubois", "7680.75", "EUR", 690, None),
     ("Sensor retrofit", "Hanse Kühlhaus KG", "Anna Keller", "31200", "EUR", 850, None),
     ("Onboarding package", "Blue Fjord AS", "", "1850", "EUR", 960, None),
-    ("Cold chain audit", "Hanse Kühlhaus KG", "Anna Keller", "9900", "EUR", -880, None),
+    ("Cold chain audit", "Hanse Kühlhaus KG", "Anna Keller", "9900", "EUR", -880, Some(("825", "9900"))),
     ("Fleet maintenance", "Kestrel Logistics", "Jonas Weber", "4700", "EUR", -600, None),
     ("Label printers", "Northwind Traders", "Jonas Weber", "3100", "USD", -350, None),
     ("Intranet", "Stadtwerke Neuburg", "Anna Keller", "18640", "EUR", -90, None),
@@ -111,6 +111,8 @@ pub fn period_sample(cadence: Cadence, calendar: Calendar, scene: &Scene<'_>) ->
         is_over: true,
         lines: Vec::new(),
         sums_before: BTreeMap::new(),
+        recurring_before: Recurring::default(),
+        past_due_before: Tally::default(),
         corrections: Vec::new(),
         ageing: Vec::new(),
         unread: 0,
@@ -225,6 +227,7 @@ impl Sample<'_> {
             let at = self.moment(self.day(210), 16);
             if self.before.contains(entry.date.date) {
                 figures.sums_before.entry(entry.figure).or_default().add(&entry)?;
+                figures.recurring_before.add(&line(entry.clone()))?;
                 if record.name() == "Fleet maintenance" {
                     let was = Entry { amount: Amount::read(Some("5200"), "EUR"), ..entry.clone() };
                     let changed = Correction { figure: entry.figure, was: Some(was), now: Some(entry.clone()) };
@@ -241,12 +244,16 @@ impl Sample<'_> {
                 figures.lines.push(line(entry));
             }
         }
-        let last_day = self.period.to.saturating_sub(1.day());
-        let at_the_end = balances(record, rules)
-            .into_iter()
-            .filter(|(from, until, _)| *from <= last_day && until.is_none_or(|until| last_day < until))
-            .map(|(from, until, owed)| Balance { key: record.key, from, until, owed, face: face.clone() });
-        figures.ageing.extend(at_the_end);
+        let [last_day, last_before] = [self.period, self.before].map(|period| period.to.saturating_sub(1.day()));
+        for (from, until, owed) in balances(record, rules) {
+            let is_owed = |day| from <= day && until.is_none_or(|until| day < until);
+            if is_owed(last_before) && owed.is_past_due(last_before) {
+                figures.past_due_before.add(&owed.amount)?;
+            }
+            if is_owed(last_day) {
+                figures.ageing.push(Balance { key: record.key, from, until, owed, face: face.clone() });
+            }
+        }
         Ok(())
     }
 }

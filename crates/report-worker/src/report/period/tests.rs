@@ -12,6 +12,7 @@ use crate::domain::entries::Correction;
 use crate::domain::money::Amount;
 use crate::domain::period::{Cadence, Calendar};
 use crate::report::definition::{Schedule, Trigger};
+use crate::report::document::Headline;
 use crate::report::filter::{Difference, Read};
 use crate::report::locale::{Dates, Language};
 use crate::report::period_figures::{CorrectedRecord, Refiltered};
@@ -121,6 +122,61 @@ fn a_single_thing_agrees_in_every_language() {
     November 2026: 1 gewonnener Deal 23.750,00 €, 1 Korrektur −12.300,50 €, 1 verlorener Deal 990,00 € · Acme
     Novembre 2026 : 1 transaction gagnée 23 750,00 €, 1 correction −12 300,50 €, 1 transaction perdue 990,00 € · Acme
     ");
+}
+
+#[test]
+fn what_recurs_and_what_is_overdue_is_told_with_the_period_before() {
+    fn told(edit: impl FnOnce(&mut PeriodFigures)) -> String {
+        let document = built(Language::En, Cadence::Monthly, |_, figures, _| edit(figures)).document;
+        let is_one = |headline: &&Headline| ["recurring", "overdue"].iter().any(|word| headline.label.contains(word));
+        let told = document.headlines.iter().filter(is_one).map(|headline| {
+            let before = headline.before.as_ref();
+            let before = before.map(|it| format!(" (before: {}, {})", it.count, document.locale.sums(&it.sums)));
+            document.locale.headline(headline) + &before.unwrap_or_default()
+        });
+        told.collect::<Vec<_>>().join("\n")
+    }
+    let without = |names: &[&str], figures: &mut PeriodFigures| {
+        for line in &mut figures.lines {
+            let mut face = (*line.face).clone();
+            face.properties.retain(|(name, _)| !names.contains(&&**name));
+            line.face = std::sync::Arc::new(face);
+        }
+    };
+    let nothing_now = |figures: &mut PeriodFigures| {
+        without(&["hs_mrr", "hs_arr"], figures);
+        figures.ageing.clear();
+    };
+    let all = [
+        told(|_| {}),
+        told(|figures| without(&["hs_mrr"], figures)),
+        told(nothing_now),
+        told(|figures| figures.is_over = false),
+    ];
+    insta::assert_snapshot!(all.join("\n\n"), @"
+    3 deals won with monthly recurring revenue (MRR): €1,695.00 and $450.00 (before: 1, €825.00)
+    4 invoices overdue on 30 Nov 2026: €23,835.40 and $2,150.00 (before: 3, €5,195.40 and $2,150.00)
+
+    3 deals won with annual recurring revenue (ARR): €20,340.00 and $5,400.00 (before: 1, €9,900.00)
+    4 invoices overdue on 30 Nov 2026: €23,835.40 and $2,150.00 (before: 3, €5,195.40 and $2,150.00)
+
+    0 deals won with monthly recurring revenue (MRR) (before: 1, €825.00)
+    0 invoices overdue on 30 Nov 2026 (before: 3, €5,195.40 and $2,150.00)
+
+    3 deals won with monthly recurring revenue (MRR): €1,695.00 and $450.00
+    4 invoices overdue on 30 Nov 2026: €23,835.40 and $2,150.00
+    ");
+    // The books were opened in May: what was owed before that month is known, what was owed before April is not.
+    for (month, is_known) in [(5, true), (4, false)] {
+        let calendar = Calendar::default();
+        let period = Period::containing(Cadence::Monthly, jiff::civil::date(2026, month, 1), &calendar);
+        let told = told(|figures| {
+            (figures.period, figures.before) = (period, period.previous(&calendar));
+            figures.ageing.iter_mut().for_each(|balance| balance.owed.due = Some(figures.before.from));
+        });
+        let is_told: Vec<bool> = told.lines().map(|line| line.contains("before")).collect();
+        assert_eq!(is_told, [true, is_known], "deals have dates of their own: {told}");
+    }
 }
 
 #[test]
