@@ -71,6 +71,7 @@ async fn any_report_is_previewed_by_its_name_and_sent_once_as_a_trial() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let text = fs::read_to_string(folder.path().join("out/grosse-deals.txt")).unwrap();
     assert!(text.contains("Große Deals") && text.contains("12.300,50"), "{text}");
+    assert!(text.contains("Dies ist ein Beispiel; keiner dieser Datensätze existiert."), "{text}");
     assert!(!text.contains("Verloren"), "what is not listed is not in it: {text}");
     assert!(!folder.path().join("outbox").exists(), "nothing is sent");
 

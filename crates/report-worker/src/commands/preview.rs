@@ -98,7 +98,7 @@ fn sample_document(definition: &Definition, calendar: Calendar, now: Timestamp) 
         }
     };
     let mut document = built.document;
-    document.notes.insert(0, "This is a sample; none of these records exists.".to_owned());
+    document.notes.insert(0, locale.sample_note().to_owned());
     Ok(document)
 }
 
@@ -179,5 +179,36 @@ async fn send(args: &Args, preview: &Preview<'_>, address: &str, environment: &E
             bail!("the mail server does not take the mail to {recipient} now: {reply}")
         }
         Outcome::Unknown { cause } => bail!("nobody knows whether the mail to {recipient} was taken: {cause}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::Time;
+
+    use super::*;
+    use crate::domain::period::Cadence;
+    use crate::report::{Dates, Language, Locale, Schedule};
+
+    #[test]
+    fn a_sample_says_first_that_it_is_one_in_its_own_language() {
+        let monthly = Trigger::Schedule(Schedule { cadence: Cadence::Monthly, at: Time::midnight() });
+        let built_in = crate::report::Definitions::built_in();
+        let closed_deals = built_in.named("closed-deals").unwrap();
+        let note = |definition: &Definition, language| {
+            let definition = Definition { locale: Locale { language, dates: Dates::Local }, ..definition.clone() };
+            let now = "2026-11-23T09:00:00Z".parse().unwrap();
+            sample_document(&definition, Calendar::default(), now).unwrap().notes.remove(0)
+        };
+        let notes = Language::ALL.map(|(language, _)| note(closed_deals, language));
+        insta::assert_snapshot!(notes.join("\n"), @r"
+        This is a sample; none of these records exists.
+        Dies ist ein Beispiel; keiner dieser Datensätze existiert.
+        Ceci est un exemple ; aucun de ces enregistrements n’existe.
+        ");
+        assert_eq!(
+            Language::ALL.map(|(language, _)| note(&Definition::new("month-end", monthly.clone()), language)),
+            notes
+        );
     }
 }

@@ -131,6 +131,11 @@ impl Locale {
         fill(self.words().notes.dry_run, &[&self.date(until), &self.list(recipients)])
     }
 
+    /// What a report says that is made of sample data.
+    pub fn sample_note(self) -> &'static str {
+        self.words().notes.sample
+    }
+
     /// True if so many things are spoken of as of one: in French none is as one.
     pub(super) fn is_one(self, count: usize) -> bool {
         count == 1 || (count == 0 && self.language == Language::Fr)

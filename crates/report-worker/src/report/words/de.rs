@@ -134,6 +134,7 @@ pub(in crate::report) const DE: Words = Words {
         at_opening: "Stand bei Eröffnung der Bücher",
         no_net_effect: "ohne Wirkung auf die Summe",
         dry_run: "Probelauf bis {}: Nur die verantwortliche Person hat diese Mail erhalten. Sie wäre an {} gegangen.",
+        sample: "Dies ist ein Beispiel; keiner dieser Datensätze existiert.",
     },
     amounts: Amounts {
         missing: "kein Betrag",
