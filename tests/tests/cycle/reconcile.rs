@@ -3,6 +3,7 @@
 use hubspot_simulator::Kind;
 use report_worker::cycle::reconcile::{Comparison, Reconciled};
 use report_worker::domain::record;
+use serde_json::json;
 
 use crate::world::{PORTAL, World};
 
@@ -169,4 +170,70 @@ async fn a_report_is_never_called_complete_when_hubspot_could_not_be_asked() {
     world.report().await;
     let line = completeness(&world).await;
     assert!(line.starts_with("Complete as of "), "{line}");
+}
+
+/// A world in which a deal was won, and a quiet cycle after that has told of it.
+async fn with_a_deal_won() -> (World, i64) {
+    let mut world = World::open(|_| {}).await;
+    let deal = world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+    world.report().await;
+    assert!(completeness(&world).await.starts_with("Complete as of "), "nothing speaks against it");
+    (world, deal)
+}
+
+/// What the report of another deal says about being complete.
+async fn next_completeness(world: &mut World) -> String {
+    world.clock.advance(1_000);
+    world.create(Kind::Deal, &[("amount", "2"), ("dealstage", "closedwon")]).await;
+    assert_eq!(world.report().await.reports, 1);
+    completeness(world).await
+}
+
+#[tokio::test]
+async fn a_report_says_that_a_record_cannot_be_read() {
+    let (mut world, deal) = with_a_deal_won().await;
+    world.account().deny(Kind::Deal);
+    world.clock.advance(1_000);
+    world.set(Kind::Deal, deal, &[("amount", "3")]).await;
+    world.cycle().await;
+    world.account().allow(Kind::Deal);
+    let line = "Not known to be complete: 1 record cannot be read from HubSpot and is as last read, or missing.";
+    assert_eq!(next_completeness(&mut world).await, line);
+    // HubSpot gives it out again, and tells of it.
+    world.set(Kind::Deal, deal, &[("amount", "4")]).await;
+    world.report().await;
+    let line = next_completeness(&mut world).await;
+    assert!(line.starts_with("Complete as of "), "{line}");
+}
+
+#[tokio::test]
+async fn a_report_says_that_hubspot_did_not_show_what_it_told_until_the_next_comparison() {
+    let (mut world, deal) = with_a_deal_won().await;
+    world.clock.advance(10_000);
+    let event = world.changed(Kind::Deal, deal, "amount");
+    world.deliver(&[event]).await;
+    for seconds in [0, 2, 10, 60, 60, 60, 60, 60] {
+        world.cycle_after(seconds).await;
+    }
+    assert!(world.stored(record::Kind::Deal, deal).await.unwrap().unsettled);
+    let line = "Not known to be complete: HubSpot did not show in time what it had told of 1 record.";
+    assert_eq!(next_completeness(&mut world).await, line);
+    world.cycle_at("2026-11-23T00:00:00Z").await;
+    let line = next_completeness(&mut world).await;
+    assert!(line.starts_with("Complete as of 23 Nov 2026 01:00"), "{line}");
+}
+
+#[tokio::test]
+async fn a_report_says_that_events_could_not_be_understood_until_the_next_comparison() {
+    let (mut world, deal) = with_a_deal_won().await;
+    // What is of another account says nothing about this one.
+    let foreign = world.event(Kind::Deal, deal, "creation", json!({ "portalId": PORTAL + 1 }));
+    world.deliver_body(&format!("[null,{foreign},{{}}]")).await;
+    let summary = world.cycle().await;
+    assert_eq!(summary.set_aside, 3);
+    let line = "Not known to be complete: 2 events that HubSpot sent since 22 Nov 2026 11:00 could not be understood.";
+    assert_eq!(next_completeness(&mut world).await, line);
+    world.cycle_at("2026-11-23T00:00:00Z").await;
+    let line = next_completeness(&mut world).await;
+    assert!(line.starts_with("Complete as of 23 Nov 2026 01:00"), "{line}");
 }

@@ -83,7 +83,7 @@ fn sample_document(definition: &Definition, calendar: Calendar, now: Timestamp) 
     // A period's sample is from books that were open all the time; a sample of changes begins with the opening.
     let books_open_at = if matches!(definition.trigger, Trigger::On(_)) { opening } else { Timestamp::UNIX_EPOCH };
     let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
-    let completeness = Completeness { compared_at: Some(opening), left_different: 0, left_out: Vec::new(), unread: 0 };
+    let completeness = Completeness { compared_at: Some(opening), ..Completeness::default() };
     let locale = definition.locale;
     let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
     let built = match definition.trigger {

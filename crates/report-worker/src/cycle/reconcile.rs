@@ -287,18 +287,24 @@ pub(super) async fn nightly(app: &App, books: &Books, now: Timestamp, summary: &
 /// What the books themselves know about being complete.
 pub(super) async fn completeness(store: &Store, books: &Books, now: Timestamp) -> Result<Completeness, StoreError> {
     let last: Option<Reconciled> = store.fact(RESULT).await?;
-    let unread = store.unread(books.account.portal_id, now - READ_WITHIN).await?;
-    if let Some(Reconciled { began_at, found, repaired, left_out, .. }) = last {
-        let left_different = if repaired { 0 } else { found };
-        return Ok(Completeness { compared_at: Some(began_at), left_different, left_out, unread });
-    }
-    // The opening balance was the first comparison.
-    let opened = books::opened(store).await?;
+    let (compared_at, left_different, left_out) = match last {
+        Some(last) => (Some(last.began_at), if last.repaired { 0 } else { last.found }, last.left_out),
+        // The opening balance was the first comparison.
+        None => {
+            let opened = books::opened(store).await?;
+            (opened.done.then_some(books.open_at), 0, opened.left_out)
+        }
+    };
+    // What was wrong before a comparison it has found; but for what was on its way.
+    let (portal_id, since) = (books.account.portal_id, compared_at.unwrap_or(books.open_at) - ON_ITS_WAY);
     Ok(Completeness {
-        compared_at: opened.done.then_some(books.open_at),
-        left_different: 0,
-        left_out: opened.left_out,
-        unread,
+        compared_at,
+        left_different,
+        unread: store.unread(portal_id, now - READ_WITHIN).await?,
+        unreadable: store.unreadable(portal_id, &left_out).await?,
+        unsettled: store.unsettled(portal_id, since).await?,
+        set_aside: store.set_aside_since(since).await?,
+        left_out,
     })
 }
 

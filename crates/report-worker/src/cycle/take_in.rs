@@ -13,7 +13,7 @@ use super::{App, Summary};
 use crate::domain::record::{Kind, RecordKey};
 use crate::queue::{MAX_MESSAGES, Message, QueueError};
 use crate::secrets::Renewal;
-use crate::store::{DeliveredEvent, Delivery, Digest, RawBody, SetAside, StoreError, TakenIn};
+use crate::store::{DeliveredEvent, Delivery, Digest, OF_ANOTHER_ACCOUNT, RawBody, SetAside, StoreError, TakenIn};
 
 /// The most messages in one cycle. Like its time this is bounded, so that an endless stream does not keep the reports waiting.
 const MOST_IN_A_CYCLE: usize = 50_000;
@@ -330,7 +330,10 @@ fn delivery(
         match member {
             Ok(event) if event.portal_id != books.account.portal_id => set_aside.push(SetAside {
                 member: index,
-                cause: format!("of account {}; the access token is for {}", event.portal_id, books.account.portal_id),
+                cause: format!(
+                    "{OF_ANOTHER_ACCOUNT}{}; the access token is for {}",
+                    event.portal_id, books.account.portal_id
+                ),
                 raw: format!("{} {}", event.subscription_type, event.occurred_at_ms),
             }),
             Ok(event) => match delivered(index, &event) {

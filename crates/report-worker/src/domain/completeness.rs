@@ -9,7 +9,7 @@ use super::record::Kind;
 pub const READ_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// What speaks for and against the books being complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completeness {
     /// When all records were last compared with HubSpot, or taken from it; `None` while that is going on for the first time.
     pub compared_at: Option<Timestamp>,
@@ -19,6 +19,12 @@ pub struct Completeness {
     pub left_out: Vec<Kind>,
     /// Records that HubSpot told of longer than [`READ_WITHIN`] ago and that are still to be read.
     pub unread: u64,
+    /// Records that HubSpot does not give out, or not so that they can be read.
+    pub unreadable: u64,
+    /// Records that were read since the comparison and that HubSpot never showed as it told of them.
+    pub unsettled: u64,
+    /// Events received since the comparison that could not be read: of which records they told nobody knows.
+    pub set_aside: u64,
 }
 
 impl Completeness {
@@ -34,9 +40,8 @@ impl Completeness {
     pub fn is_known(&self, now: Timestamp, zone: &TimeZone) -> bool {
         self.compared_at.is_some()
             && !self.is_stale(now, zone)
-            && self.left_different == 0
             && self.left_out.is_empty()
-            && self.unread == 0
+            && [self.left_different, self.unread, self.unreadable, self.unsettled, self.set_aside] == [0; 5]
     }
 }
 
@@ -51,12 +56,7 @@ mod tests {
     #[test]
     fn a_comparison_is_good_through_the_next_day_of_the_zone() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let completeness = Completeness {
-            compared_at: Some(at("2026-11-21T23:05:00Z")),
-            left_different: 0,
-            left_out: vec![],
-            unread: 0,
-        };
+        let completeness = Completeness { compared_at: Some(at("2026-11-21T23:05:00Z")), ..Completeness::default() };
         // Five past midnight on the 22nd in Berlin: good through the 23rd.
         assert!(completeness.is_known(at("2026-11-23T22:59:59Z"), &zone));
         assert!(completeness.is_stale(at("2026-11-23T23:00:00Z"), &zone));
@@ -66,13 +66,16 @@ mod tests {
     #[test]
     fn one_doubt_is_enough() {
         let now = at("2026-11-22T12:00:00Z");
-        let sure = Completeness { compared_at: Some(now), left_different: 0, left_out: vec![], unread: 0 };
+        let sure = Completeness { compared_at: Some(now), ..Completeness::default() };
         assert!(sure.is_known(now, &TimeZone::UTC));
         for doubtful in [
             Completeness { compared_at: None, ..sure.clone() },
             Completeness { left_different: 1, ..sure.clone() },
             Completeness { left_out: vec![Kind::Payment], ..sure.clone() },
             Completeness { unread: 1, ..sure.clone() },
+            Completeness { unreadable: 1, ..sure.clone() },
+            Completeness { unsettled: 1, ..sure.clone() },
+            Completeness { set_aside: 1, ..sure.clone() },
         ] {
             assert!(!doubtful.is_known(now, &TimeZone::UTC), "{doubtful:?}");
         }

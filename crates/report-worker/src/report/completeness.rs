@@ -16,15 +16,22 @@ pub(super) fn completeness(scene: &Scene<'_>) -> String {
     if known.is_stale(scene.now, scene.rules.zone) {
         doubts.push(fill(words.stale, &[&compared_at]));
     }
-    match known.left_different {
-        0 => {}
-        1 => doubts.push(fill(words.left_different_one, &[&compared_at])),
-        many => doubts.push(fill(words.left_different_many, &[&many.to_string(), &compared_at])),
-    }
-    match known.unread {
-        0 => {}
-        1 => doubts.push(words.unread_one.to_owned()),
-        many => doubts.push(fill(words.unread_many, &[&many.to_string()])),
+    let counted: [(u64, &str, &str, &[&str]); 5] = [
+        (known.left_different, words.left_different_one, words.left_different_many, &[&compared_at]),
+        (known.unread, words.unread_one, words.unread_many, &[]),
+        (known.unreadable, words.unreadable_one, words.unreadable_many, &[]),
+        (known.unsettled, words.unsettled_one, words.unsettled_many, &[]),
+        (known.set_aside, words.set_aside_one, words.set_aside_many, &[&compared_at]),
+    ];
+    for (count, one, many, values) in counted {
+        match count {
+            0 => {}
+            1 => doubts.push(fill(one, values)),
+            many_of_them => {
+                let count = scene.locale.count(i64::try_from(many_of_them).unwrap_or(i64::MAX));
+                doubts.push(fill(many, &[&[&*count], values].concat()));
+            }
+        }
     }
     if !known.left_out.is_empty() {
         let kinds: Vec<String> = known

@@ -33,7 +33,7 @@ fn stages() -> Stages {
 }
 
 fn complete_as_of(moment: &str) -> Completeness {
-    Completeness { compared_at: Some(at(moment)), left_different: 0, left_out: vec![], unread: 0 }
+    Completeness { compared_at: Some(at(moment)), ..Completeness::default() }
 }
 
 /// Builds a report from the sample, after `edit` has had its way with it.
@@ -247,13 +247,14 @@ fn amounts_that_cannot_be_added_up_are_shown_as_they_came() {
 fn a_report_says_whether_it_is_complete_and_why_not() {
     let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
     let books_open_at = at("2026-11-18T06:00:00Z");
-    let line = |completeness: &Completeness| {
+    let line_in = |language, completeness: &Completeness| {
         let rules = Rules { books_open_at, stages: &stages, zone: &zone, company_currency: "EUR" };
         let now = at("2026-11-22T17:30:00Z");
-        let locale = Locale::default();
+        let locale = Locale { language, ..Locale::default() };
         let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness };
         build(&Definitions::built_in().reports[0], &[], &scene).unwrap().document.notes.remove(0)
     };
+    let line = |completeness: &Completeness| line_in(Language::En, completeness);
     let fresh = complete_as_of("2026-11-21T23:05:00Z");
     let lines = [
         line(&fresh),
@@ -270,5 +271,16 @@ fn a_report_says_whether_it_is_complete_and_why_not() {
     Not known to be complete: 1 record differed from HubSpot at 22 Nov 2026 00:05 and was not read again; 1 record that HubSpot told of could not be read yet.
     Not known to be complete: the records could not be compared with HubSpot since 20 Nov 2026 00:05; 2 records differed from HubSpot at 20 Nov 2026 00:05 and were not read again; 7 records that HubSpot told of could not be read yet.
     Not known to be complete: HubSpot does not let Closing Bell read invoices and payments.
+    ");
+    let one = Completeness { unreadable: 1, unsettled: 1, set_aside: 1, ..fresh.clone() };
+    let many = Completeness { unreadable: 1_200, unsettled: 3, set_aside: 4, ..fresh };
+    let lines = Language::ALL.map(|(language, _)| [&one, &many].map(|known| line_in(language, known)).join("\n"));
+    insta::assert_snapshot!(lines.join("\n"), @"
+    Not known to be complete: 1 record cannot be read from HubSpot and is as last read, or missing; HubSpot did not show in time what it had told of 1 record; 1 event that HubSpot sent since 22 Nov 2026 00:05 could not be understood.
+    Not known to be complete: 1,200 records cannot be read from HubSpot and are as last read, or missing; HubSpot did not show in time what it had told of 3 records; 4 events that HubSpot sent since 22 Nov 2026 00:05 could not be understood.
+    Vollständigkeit nicht gesichert: 1 Datensatz lässt sich aus HubSpot nicht lesen und steht auf dem zuletzt gelesenen Stand oder fehlt; HubSpot hat nicht rechtzeitig gezeigt, was es zu 1 Datensatz gemeldet hatte; 1 Ereignis, das HubSpot seit 22.11.2026 00:05 gesendet hat, war nicht zu verstehen.
+    Vollständigkeit nicht gesichert: 1.200 Datensätze lassen sich aus HubSpot nicht lesen und stehen auf dem zuletzt gelesenen Stand oder fehlen; HubSpot hat nicht rechtzeitig gezeigt, was es zu 3 Datensätzen gemeldet hatte; 4 Ereignisse, die HubSpot seit 22.11.2026 00:05 gesendet hat, waren nicht zu verstehen.
+    Complétude non assurée : 1 enregistrement ne peut pas être lu dans HubSpot et figure tel que lu en dernier, ou manque; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 1 enregistrement; 1 événement envoyé par HubSpot depuis le 22/11/2026 00:05 n’a pas pu être compris.
+    Complétude non assurée : 1 200 enregistrements ne peuvent pas être lus dans HubSpot et figurent tels que lus en dernier, ou manquent; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 3 enregistrements; 4 événements envoyés par HubSpot depuis le 22/11/2026 00:05 n’ont pas pu être compris.
     ");
 }

@@ -49,7 +49,7 @@ pub(super) const MYSQL_SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLE
      /*M!100100 , max_statement_time = 60 */ /*!80000 , max_execution_time = 60000 */; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-pub(super) const SQLITE_LAYOUT: [(i64, &str, &str); 7] = [
+pub(super) const SQLITE_LAYOUT: [(i64, &str, &str); 8] = [
     (1, "books", include_str!("migrations/sqlite/0001_books.sql")),
     (2, "comparison", include_str!("migrations/sqlite/0002_comparison.sql")),
     (3, "retention", include_str!("migrations/sqlite/0003_retention.sql")),
@@ -57,8 +57,9 @@ pub(super) const SQLITE_LAYOUT: [(i64, &str, &str); 7] = [
     (5, "periods", include_str!("migrations/sqlite/0005_periods.sql")),
     (6, "status page", include_str!("migrations/sqlite/0006_status_page.sql")),
     (7, "payments", include_str!("migrations/sqlite/0007_payments.sql")),
+    (8, "doubts", include_str!("migrations/sqlite/0008_doubts.sql")),
 ];
-pub(super) const MYSQL_LAYOUT: [(i64, &str, &str); 7] = [
+pub(super) const MYSQL_LAYOUT: [(i64, &str, &str); 8] = [
     (1, "books", include_str!("migrations/mysql/0001_books.sql")),
     (2, "comparison", include_str!("migrations/mysql/0002_comparison.sql")),
     (3, "retention", include_str!("migrations/mysql/0003_retention.sql")),
@@ -66,6 +67,7 @@ pub(super) const MYSQL_LAYOUT: [(i64, &str, &str); 7] = [
     (5, "periods", include_str!("migrations/mysql/0005_periods.sql")),
     (6, "status page", include_str!("migrations/mysql/0006_status_page.sql")),
     (7, "payments", include_str!("migrations/mysql/0007_payments.sql")),
+    (8, "doubts", include_str!("migrations/mysql/0008_doubts.sql")),
 ];
 
 impl Store {

@@ -46,6 +46,8 @@ pub(super) fn notes(page: &Page<'_>, sections: &[Section], is_quiet: bool) -> Ve
     let unsettled = records(|line| line.face.unsettled);
     let undated = records(|line| states_its_day(line.entry.figure) && !line.entry.date.stated);
     let rounded = shown.iter().filter(|line| line.entry.amount.rounded).count();
+    // Where more of them are told above, each row of them says so, too.
+    let unsettled = if known.unsettled == 0 { unsettled } else { 0 };
     notes.extend(counted(page, unsettled, words.unsettled_one, words.unsettled_many));
     notes.extend(counted(page, undated, words.undated_one, words.undated_many));
     notes.extend(counted(page, u64::try_from(rounded).unwrap_or(u64::MAX), words.rounded_one, words.rounded_many));

@@ -37,7 +37,7 @@ pub(super) fn in_scene<R>(language: Language, then: impl FnOnce(&Scene<'_>) -> R
     let rules =
         Rules { books_open_at: at("2026-05-04T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
     let compared_at = Some(at("2026-11-30T23:05:00Z"));
-    let completeness = Completeness { compared_at, left_different: 0, left_out: vec![], unread: 0 };
+    let completeness = Completeness { compared_at, ..Completeness::default() };
     let locale = Locale { language, dates: Dates::Local };
     let now = at("2026-12-01T06:00:00Z");
     then(&Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness })
@@ -232,7 +232,7 @@ fn what_speaks_against_the_figures_stands_at_the_end() {
     };
     insta::assert_snapshot!(notes(Language::En), @r"
     The period is not over yet: these are its figures so far.
-    Not known to be complete: 1200 records that HubSpot told of could not be read yet.
+    Not known to be complete: 1,200 records that HubSpot told of could not be read yet.
     Days are those of Europe/Berlin. Amounts are as in HubSpot at 1 Dec 2026 07:00.
     Revision 2 of this report, built anew from the books.
     What was closed before 4 May 2026 is as HubSpot showed it then.
