@@ -407,6 +407,8 @@ class Books:
         self.account, self.ledgers, self.days = {}, {}, collections.defaultdict(set)
         self.series = {name: Series(name) for name in ("daily", "weekly", "monthly")}
         self.payments_since = None
+        # The record that is left of each that was merged away, as the books learned of it.
+        self.left = {}
 
     def read(self, key):
         """The books look at a record as it is in the account now."""
@@ -416,6 +418,12 @@ class Books:
         for entry in new.entries:
             self.days[entry.day].add(key)
         self.ledgers[key] = new
+        left = key
+        while self.account[left].merged:
+            left = self.account[left].merged
+        # HubSpot leads from a record to the one that it was merged into, unless that is archived.
+        if left != key and self.account[left].archived is None:
+            self.left[key] = left
         for series in self.series.values():
             series.marks.setdefault(key, old.entries if old else [])
 
@@ -679,8 +687,8 @@ class Expected:
             self.tables["corrected"] = rows
 
     def survivor(self, key):
-        while self.books.account[key].merged:
-            key = self.books.account[key].merged
+        while key in self.books.left:
+            key = self.books.left[key]
         return key
 
     def headline(self, count, one, many, sums, instead=None, suffix="", before=None):

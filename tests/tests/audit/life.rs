@@ -141,9 +141,11 @@ impl Tidings {
         self.waiting.push((at, kind, id, event));
     }
 
-    /// Whatever there is to tell of a record is told at once.
+    /// Whatever there is to tell of a record is told at once, with what the same events tell of others.
     pub(crate) fn hurry(&mut self, kind: Kind, id: i64) {
-        for tiding in self.waiting.iter_mut().filter(|it| (it.1, it.2) == (kind, id)) {
+        let events: Vec<Value> =
+            self.waiting.iter().filter(|it| (it.1, it.2) == (kind, id)).map(|it| it.3.clone()).collect();
+        for tiding in self.waiting.iter_mut().filter(|it| events.contains(&it.3)) {
             tiding.0 = 0;
         }
     }
@@ -263,10 +265,14 @@ impl Play {
         // it may be told after the report went out.
         let may_wait = (begin + 60 * MINUTE..end - 60 * MINUTE).contains(&at);
         let until = if at < report && chance.bool() { report - MINUTE } else { end - 30 * MINUTE };
+        // An event that names two records is told of both at once.
+        let mut last: Option<(Value, i64)> = None;
         for (kind, id, event) in events {
-            let late = may_wait && at < until && chance.u8(..5) == 0;
-            let told_at = if late { chance.i64(at..until) } else { at };
-            self.tidings.add(told_at, kind, id, event);
+            let known = last.filter(|(told, _)| *told == event).map(|(_, told_at)| told_at);
+            let late = known.is_none() && may_wait && at < until && chance.u8(..5) == 0;
+            let told_at = if late { chance.i64(at..until) } else { known.unwrap_or(at) };
+            self.tidings.add(told_at, kind, id, event.clone());
+            last = Some((event, told_at));
         }
     }
 
@@ -289,6 +295,11 @@ impl Play {
             self.world.deliver(body).await;
         }
         self.cycle().await;
+        // What HubSpot does not show yet is looked at again, and a report waits for it.
+        while self.world.ask("SELECT kind FROM due WHERE next_at IS NOT NULL LIMIT 1").await != [""; 0] {
+            self.world.clock.advance(15_000);
+            self.cycle().await;
+        }
     }
 
     /// Looks until the night's comparison is through.
