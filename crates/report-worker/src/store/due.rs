@@ -96,7 +96,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Due>, StoreError> {
-        longest_waiting(self.pool(), portal_id, kinds, now, limit, "").await
+        longest_waiting(self.pool(), self.engine, portal_id, kinds, now, limit, "").await
     }
 
     /// The records that are due by now and have changes which a report has still to tell: it waits for them, longest
@@ -145,7 +145,7 @@ impl Store {
             }
             due.retain(|due: &Due| kinds.contains(&due.record.kind));
             let known: BTreeSet<RecordKey> = due.iter().map(|due| due.record).collect();
-            let others = longest_waiting(&mut *transaction, portal_id, kinds, now, limit, lock).await?;
+            let others = longest_waiting(&mut *transaction, self.engine, portal_id, kinds, now, limit, lock).await?;
             due.extend(others.into_iter().filter(|due| !known.contains(&due.record)));
             due.truncate(limit as usize);
             if self.engine != Engine::Sqlite {
@@ -162,13 +162,7 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn unread(&self, portal_id: i64, told_before: Timestamp) -> Result<u64, StoreError> {
-        let (count,): (i64,) =
-            sqlx::query_as("SELECT COUNT(*) FROM due WHERE next_at IS NOT NULL AND portal_id = ? AND wanted_as_of < ?")
-                .bind(portal_id)
-                .bind(told_before.as_millisecond())
-                .fetch_one(self.pool())
-                .await?;
-        Ok(count.unsigned_abs())
+        self.count_due(portal_id, "wanted_as_of < ?", told_before).await
     }
 
     /// How many records are still to be read, but for those that only an event after this moment told of.
@@ -176,14 +170,14 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn still_due(&self, portal_id: i64, told_before: Timestamp) -> Result<u64, StoreError> {
-        let (count,): (i64,) = sqlx::query_as(
-            "SELECT COUNT(*) FROM due WHERE next_at IS NOT NULL AND portal_id = ? \
-             AND (wanted_as_of IS NULL OR wanted_as_of < ?)",
-        )
-        .bind(portal_id)
-        .bind(told_before.as_millisecond())
-        .fetch_one(self.pool())
-        .await?;
+        self.count_due(portal_id, "(wanted_as_of IS NULL OR wanted_as_of < ?)", told_before).await
+    }
+
+    async fn count_due(&self, portal_id: i64, wanted: &'static str, before: Timestamp) -> Result<u64, StoreError> {
+        let index = self.engine.by_index(NEXT);
+        let sql = format!("SELECT COUNT(*) FROM due{index} WHERE next_at IS NOT NULL AND portal_id = ? AND {wanted}");
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(portal_id).bind(before.as_millisecond());
+        let (count,): (i64,) = query.fetch_one(self.pool()).await?;
         Ok(count.unsigned_abs())
     }
 
@@ -246,23 +240,26 @@ impl Store {
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn waiting(&self, portal_id: i64) -> Result<(u64, Option<Timestamp>), StoreError> {
-        let (count, next): (i64, Option<i64>) =
-            sqlx::query_as("SELECT COUNT(*), MIN(next_at) FROM due WHERE portal_id = ? AND next_at IS NOT NULL")
-                .bind(portal_id)
-                .fetch_one(self.pool())
-                .await?;
+        let index = self.engine.by_index(NEXT);
+        let sql = format!("SELECT COUNT(*), MIN(next_at) FROM due{index} WHERE portal_id = ? AND next_at IS NOT NULL");
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(portal_id);
+        let (count, next): (i64, Option<i64>) = query.fetch_one(self.pool()).await?;
         Ok((count.unsigned_abs(), next.map(|ms| time(ms, "due", "next_at")).transpose()?))
     }
 }
 
 /// The columns of a [`Due`].
 const COLUMNS: &str =
-    "portal_id, kind, record_id, generation, wanted_as_of, first_read_at, readings, failures, next_at FROM due WHERE";
+    "portal_id, kind, record_id, generation, wanted_as_of, first_read_at, readings, failures, next_at";
+
+/// The index that holds what is due. Every record that was ever asked for has a row.
+const NEXT: &str = "due_next";
 
 type Row = (i64, String, i64, i64, Option<i64>, Option<i64>, i64, i64, i64);
 
 async fn longest_waiting(
     from: impl Executor<'_, Database = Db>,
+    engine: Engine,
     portal_id: i64,
     kinds: &[Kind],
     now: Timestamp,
@@ -271,7 +268,9 @@ async fn longest_waiting(
 ) -> Result<Vec<Due>, StoreError> {
     let of = vec!["?"; kinds.len()].join(", ");
     let sql = format!(
-        "SELECT {COLUMNS} portal_id = ? AND kind IN ({of}) AND next_at <= ? ORDER BY next_at, record_id LIMIT ?{lock}"
+        "SELECT {COLUMNS} FROM due{} WHERE portal_id = ? AND kind IN ({of}) AND next_at <= ? \
+         ORDER BY next_at, record_id LIMIT ?{lock}",
+        engine.by_index(NEXT)
     );
     let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(portal_id);
     for kind in kinds {
@@ -288,7 +287,7 @@ async fn these(
     now: Timestamp,
     lock: &str,
 ) -> Result<Vec<Due>, StoreError> {
-    let before = format!("SELECT {COLUMNS} next_at <= ? AND (");
+    let before = format!("SELECT {COLUMNS} FROM due WHERE next_at <= ? AND (");
     let one = "(portal_id = ? AND kind = ? AND record_id = ?)";
     let sql = statement(records, &before, one, " OR ", &format!(") ORDER BY next_at, record_id{lock}"));
     let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(now.as_millisecond());
