@@ -36,7 +36,7 @@ async fn all_is_well_beside_a_running_local() {
     let local = Local::start(&simulator, &[]).await;
     let variables = [("WEBHOOK_URLS", local.url()), ("HUBSPOT_API_URL", &simulator.api_url())];
     let ended = doctor(local.folder(), &["--ring"], &variables).await;
-    insta::with_settings!({filters => [&FILTERS[..], &[("waiting: .*|and is empty", "[depth]")]].concat()}, {
+    insta::with_settings!({filters => [&FILTERS[..], &[("; waiting: .*|, and is empty", " [depth]")]].concat()}, {
         insta::assert_snapshot!(ended.stdout, @"
         configuration   ok           `local` would start with it
         clock           ok           this machine's agrees with HubSpot's
@@ -56,7 +56,7 @@ async fn all_is_well_beside_a_running_local() {
         webhook GET     ok           it is refused with 405
         certificate     ok           none is needed for a URL on this machine
         test delivery   ok           http://127.0.0.1:[port]/webhooks/hubspot accepted it; the worker sets it aside
-        queue           ok           queue.sqlite can be written; [depth]
+        queue           ok           queue.sqlite can be written [depth]
         dead letters    ok           none
         queue's disk    ok           [room] MB are free in .
         worker          ok           its last cycle ended [time] and took [time], with 0 problems

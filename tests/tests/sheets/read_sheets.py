@@ -45,8 +45,8 @@ def major(one):
 
 
 def is_kept(amount):
-    """True if a spreadsheet keeps every digit."""
-    return len(str(int(amount.scaleb(3))).lstrip("-").rstrip("0")) <= 15
+    """True if a spreadsheet keeps every digit, those of the minor unit and zeros at the end among them."""
+    return len(amount.as_tuple().digits) <= 15
 
 
 def same_number(cell, wanted, decimals, what):
@@ -84,7 +84,7 @@ def same_value(cell, value, what):
         assert ("hh:mm" in cell.number_format) == (kind == "moment"), f"{what}: {cell.number_format}"
     else:
         assert kind == "count", f"{what}: {kind}"
-        if len(str(abs(said)).rstrip("0")) <= 15:
+        if len(str(abs(said))) <= 15:
             assert not isinstance(cell.value, str) and Decimal(repr(cell.value)) == said, f"{what}: {cell.value!r} is not {said}"
         else:
             assert cell.value == str(said), f"{what}: {cell.value!r} is not {said}"
