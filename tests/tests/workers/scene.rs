@@ -182,8 +182,12 @@ impl Scene {
     /// Starts a worker; whether it is ready is not waited for.
     pub(crate) fn worker(&mut self) -> Worker {
         self.workers_started += 1;
-        let log = self.folder.path().join(format!("worker-{}.log", self.workers_started));
+        let log = self.log_of(self.workers_started);
         Worker { process: start(self.command(), &log), log }
+    }
+
+    fn log_of(&self, worker: usize) -> PathBuf {
+        self.folder.path().join(format!("worker-{worker}.log"))
     }
 
     /// How many deliveries, records and mails are through so far.
@@ -309,6 +313,21 @@ impl Worker {
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Scene {
+    /// A test that fails shows what its workers said.
+    #[expect(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for worker in 1..=self.workers_started {
+            let log = std::fs::read_to_string(self.log_of(worker)).unwrap_or_default();
+            let told: Vec<&str> = log.lines().filter(|line| !line.contains("a cycle is done")).collect();
+            eprintln!("--- worker {worker}:\n{}", told.join("\n"));
+        }
     }
 }
 
