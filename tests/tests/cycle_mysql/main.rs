@@ -12,6 +12,7 @@ mod backlog;
 mod backup;
 #[path = "../cycle/besides.rs"]
 mod besides;
+mod broken;
 #[path = "../cycle/calendar.rs"]
 mod calendar;
 #[path = "../cycle/corrections.rs"]

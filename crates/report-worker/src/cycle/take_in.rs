@@ -237,26 +237,18 @@ async fn store(
         Err(error) => {
             tracing::warn!(error = %super::chain(error), "deliveries cannot be stored together; trying them one by one");
             for (index, (message, delivery)) in messages.iter().zip(&deliveries).enumerate() {
-                app.memory().store_answers = false;
-                let one = match ask_the_store(app, now).await {
-                    Ok(()) => app.store.take_in(std::slice::from_ref(delivery), now).await,
-                    Err(error) => Err(error),
-                };
-                match one {
+                match store_one(app, delivery, now).await {
                     Ok(taken) => {
                         count(std::slice::from_ref(delivery), taken, summary);
                         done.push(without_body(message));
                     }
-                    Err(error) => {
-                        app.memory().store_answers = false;
-                        if ask_the_store(app, now).await.is_err() {
-                            let rest: Vec<Message> = messages[index..].iter().copied().map(without_body).collect();
-                            give_back(app, &rest, now).await;
-                            given_up = Some(error);
-                            break;
-                        }
-                        // The store takes others. This one comes back after its visibility timeout, and holds nobody back.
-                        summary.problem("take in", error);
+                    // It comes back after its visibility timeout, and holds nobody back.
+                    Err(NotStored::Refused(error)) => summary.problem("take in", error),
+                    Err(NotStored::StoreIsAway(error)) => {
+                        let rest: Vec<Message> = messages[index..].iter().copied().map(without_body).collect();
+                        give_back(app, &rest, now).await;
+                        given_up = Some(error);
+                        break;
                     }
                 }
             }
@@ -264,6 +256,34 @@ async fn store(
     }
     delete(app, &done).await?;
     given_up.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Why one delivery by itself is not stored.
+enum NotStored {
+    Refused(StoreError),
+    StoreIsAway(StoreError),
+}
+
+/// Stores one delivery. The store has refused it when it has done so twice and answers before, between and after: a
+/// connection that broke says nothing about what was sent on it.
+async fn store_one(app: &App, delivery: &Delivery, now: Timestamp) -> Result<TakenIn, NotStored> {
+    let answers = async || {
+        app.memory().store_answers = false;
+        ask_the_store(app, now).await.map_err(NotStored::StoreIsAway)
+    };
+    let take_in = async || app.store.take_in(std::slice::from_ref(delivery), now).await;
+    answers().await?;
+    if let Ok(taken) = take_in().await {
+        return Ok(taken);
+    }
+    answers().await?;
+    match take_in().await {
+        Ok(taken) => Ok(taken),
+        Err(refused) => {
+            answers().await?;
+            Err(NotStored::Refused(refused))
+        }
+    }
 }
 
 fn count(deliveries: &[Delivery], taken: TakenIn, summary: &mut Summary) {
