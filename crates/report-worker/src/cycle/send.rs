@@ -131,11 +131,15 @@ impl Post {
             if mails.is_empty() {
                 return Ok(summary);
             }
-            for mail in mails {
-                if self.stop.is_asked() {
-                    return Ok(summary);
+            // The recipients of a mail follow one another, so one mail at a time is in memory.
+            for of_one in mails.chunk_by(|one, next| one.message_id == next.message_id) {
+                let bytes = self.store.mail_bytes(&of_one[0].message_id).await?;
+                for mail in of_one {
+                    if self.stop.is_asked() {
+                        return Ok(summary);
+                    }
+                    self.send_one(mail, &bytes, now, began, &mut summary).await?;
                 }
-                self.send_one(&mail, now, began, &mut summary).await?;
             }
         }
     }
@@ -143,6 +147,7 @@ impl Post {
     async fn send_one(
         &self,
         mail: &WaitingMail,
+        bytes: &[u8],
         now: Timestamp,
         began: Instant,
         summary: &mut Summary,
@@ -161,7 +166,7 @@ impl Post {
         }
         let outcome = tokio::select! {
             biased;
-            outcome = self.stop.or(GRACE, self.hand_over(mail)) => outcome.unwrap_or_else(|| Outcome::Unknown {
+            outcome = self.stop.or(GRACE, self.hand_over(mail, bytes)) => outcome.unwrap_or_else(|| Outcome::Unknown {
                 cause: "the worker was asked to end while the mail server had not answered".to_owned(),
             }),
             () = self.keep(mail, now, began, claimed_at) => Outcome::Unknown {
@@ -208,8 +213,8 @@ impl Post {
     }
 
     /// One attempt; where the server refuses the credentials and there are new ones, a second with these.
-    async fn hand_over(&self, mail: &WaitingMail) -> Outcome {
-        let WaitingMail { sender, address, message_id, bytes, .. } = mail;
+    async fn hand_over(&self, mail: &WaitingMail, bytes: &[u8]) -> Outcome {
+        let WaitingMail { sender, address, message_id, .. } = mail;
         let mailer = self.mailer.now();
         let outcome = mailer.send(sender, address, message_id, bytes).await;
         if matches!(outcome, Outcome::Unauthenticated { .. })

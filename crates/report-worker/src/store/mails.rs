@@ -69,8 +69,6 @@ pub struct WaitingMail {
     pub address: String,
     /// Its subject.
     pub subject: String,
-    /// The message.
-    pub bytes: Vec<u8>,
     /// How often it was tried.
     pub attempts: u32,
     /// How it stands.
@@ -176,14 +174,15 @@ impl Store {
         .await
     }
 
-    /// The mails to send by now, one per recipient, oldest first.
+    /// The mails to send by now, one per recipient, oldest first. What they say is in [`Self::mail_bytes`]: a mail may have
+    /// megabytes of files, and many recipients.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
     pub async fn mails_to_send(&self, now: Timestamp, limit: u32) -> Result<Vec<WaitingMail>, StoreError> {
-        type Row = (String, String, String, String, Vec<u8>, i64, String, Option<String>);
+        type Row = (String, String, String, String, i64, String, Option<String>);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT m.message_id, m.sender, r.address, m.subject, m.bytes, r.attempts, r.state, m.report_id \
+            "SELECT m.message_id, m.sender, r.address, m.subject, r.attempts, r.state, m.report_id \
              FROM mail_recipients r \
              JOIN mails m ON m.message_id = r.message_id WHERE r.next_at <= ? \
              ORDER BY m.created_at, m.message_id, r.address LIMIT ?",
@@ -193,12 +192,22 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         rows.into_iter()
-            .map(|(message_id, sender, address, subject, bytes, attempts, state, report_id)| {
+            .map(|(message_id, sender, address, subject, attempts, state, report_id)| {
                 let (attempts, state) = (u32::try_from(attempts).unwrap_or(u32::MAX), MailState::parse(&state)?);
                 let is_report = report_id.is_some();
-                Ok(WaitingMail { message_id, sender, address, subject, bytes, attempts, state, is_report })
+                Ok(WaitingMail { message_id, sender, address, subject, attempts, state, is_report })
             })
             .collect()
+    }
+
+    /// A mail as it goes out, RFC 5322.
+    ///
+    /// # Errors
+    /// Fails where the books cannot be read, or hold no such mail.
+    pub async fn mail_bytes(&self, message_id: &str) -> Result<Vec<u8>, StoreError> {
+        let select = sqlx::query_as("SELECT bytes FROM mails WHERE message_id = ?").bind(message_id);
+        let (bytes,) = select.fetch_one(self.pool()).await?;
+        Ok(bytes)
     }
 
     /// Claims a mail to one recipient for sending, and counts the attempt. False if another worker has claimed it since it
