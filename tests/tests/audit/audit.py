@@ -754,6 +754,9 @@ class Mail:
         self.name = self.message["List-Id"].strip("<>").split(".")[0]
         self.text = self.message.get_body(("plain",)).get_content()
         self.files = {part.get_filename(): part.get_payload(decode=True) for part in self.message.iter_attachments()}
+        for name in [name for name in self.files if name and name.endswith(".csv.zip")]:
+            with zipfile.ZipFile(io.BytesIO(self.files.pop(name))) as archive:
+                self.files |= {file: archive.read(file) for file in archive.namelist()}
 
     def file(self, ending):
         return next(((name, data) for name, data in self.files.items() if name and name.endswith(ending)), (None, None))

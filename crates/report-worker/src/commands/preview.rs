@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::{WrongUsage, print};
 use crate::config::{Environment, MailConfig, database_alone, reports_alone};
-use crate::cycle::{attachments, inline};
+use crate::cycle::{inline, with_files};
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
 use crate::domain::period::Calendar;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{Definition, Document, Scene, Trigger, build, build_period, period_sample, render, sample};
+use crate::report::{Definition, Document, Scene, Trigger, build, build_period, period_sample, sample};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
@@ -112,8 +112,7 @@ struct Preview<'d> {
 
 impl Preview<'_> {
     fn mail(&self, from: &str, to: &str) -> anyhow::Result<Mail> {
-        let attachments = attachments(self.definition, &self.document, "preview")?;
-        let rendered = render(&self.document, !attachments.is_empty());
+        let (rendered, attachments) = with_files(self.definition, &self.document, "preview")?;
         Ok(Mail {
             message_id: format!("preview-{}@closing-bell.invalid", self.now.as_millisecond()),
             from: from.to_owned(),

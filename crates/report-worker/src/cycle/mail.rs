@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::files::with_files;
 use crate::mailer::{self, InlineImage, Mail, check_address, compose};
-use crate::report::{Attachment, Definition, Document, Image, WorkbookError, csv, render, xlsx};
+use crate::report::{Definition, Document, Image, WorkbookError};
 use crate::store::OutgoingMail;
-
-/// The media type of workbooks (IANA; ECMA-376).
-const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// Why a report is no mail.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +64,7 @@ impl Letter<'_> {
             }
         };
         let envelope = [&to[..], &cc, bcc].concat();
-        let attachments = attachments(self.definition, &document, self.of)?;
-        let rendered = render(&document, !attachments.is_empty());
+        let (rendered, attachments) = with_files(self.definition, &document, self.of)?;
         let mail = Mail {
             message_id: message_id(from, self.definition, self.report_id),
             from: from.to_owned(),
@@ -90,22 +87,6 @@ impl Letter<'_> {
 /// The Message-ID of a report's mail.
 pub(super) fn message_id(from: &str, definition: &Definition, report_id: &str) -> String {
     format!("{}-{report_id}@{}", definition.name, domain_of(from))
-}
-
-/// The files that a definition asks for: `month-end-2026-11.xlsx`.
-pub(crate) fn attachments(
-    definition: &Definition,
-    document: &Document,
-    of: &str,
-) -> Result<Vec<mailer::Attachment>, MailError> {
-    let file = |&attachment: &Attachment| {
-        let (ending, content_type, bytes) = match attachment {
-            Attachment::Xlsx => ("xlsx", WORKBOOK, xlsx(document).map_err(MailError::Workbook)?),
-            Attachment::Csv => ("csv", "text/csv; charset=utf-8", csv(document)),
-        };
-        Ok(mailer::Attachment { name: format!("{}-{of}.{ending}", definition.name), content_type, bytes })
-    };
-    definition.attachments.iter().map(file).collect()
 }
 
 /// The pictures of a report as parts of its mail.

@@ -8,6 +8,7 @@ mod books;
 mod calendar;
 mod enrich;
 mod figures;
+mod files;
 mod hand;
 mod histories;
 mod ledger;
@@ -40,7 +41,8 @@ use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
-pub(crate) use self::mail::{attachments, inline};
+pub(crate) use self::files::with_files;
+pub(crate) use self::mail::inline;
 
 /// Everything a cycle works with.
 pub struct App {

@@ -131,6 +131,12 @@ impl Locale {
         fill(self.words().notes.dry_run, &[&self.date(until), &self.list(recipients)])
     }
 
+    /// What a mail says of a file of so many bytes that it cannot carry.
+    pub fn not_attached(self, name: &str, bytes: usize) -> String {
+        let megabytes = i64::try_from(bytes.div_ceil(1_000_000)).unwrap_or(i64::MAX);
+        fill(self.words().notes.not_attached, &[name, &self.count(megabytes)])
+    }
+
     /// What a report says that is made of sample data.
     pub fn sample_note(self) -> &'static str {
         self.words().notes.sample

@@ -31,4 +31,4 @@ pub use period_figures::{CorrectedRecord, PeriodFigures, Recurring, Refiltered, 
 pub use render::{Image, Rendered, render};
 pub use sample::sample;
 pub use section::SectionKind;
-pub use sheet::{WorkbookError, csv, xlsx};
+pub use sheet::{WorkbookError, csv, xlsx, zipped};

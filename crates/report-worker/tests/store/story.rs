@@ -101,6 +101,19 @@ async fn what_an_ended_process_was_sending_is_sent_at_once_where_nobody_else_can
     }
 }
 
+#[tokio::test]
+async fn the_largest_mail_that_servers_take_is_stored_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for books in [Books::Sqlite(folder.path().join("books.sqlite")), mysql::database().await] {
+        let store = Store::open_to_work(&books).await.unwrap();
+        // Postfix's limit if nobody sets another (message_size_limit).
+        let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(10_240_000).collect();
+        let mail = OutgoingMail { bytes, ..mail("month-end@example.com", &["anna@example.com"]) };
+        store.store_mail(&mail, at(60)).await.unwrap();
+        assert!(store.mail_bytes("month-end@example.com").await.unwrap() == mail.bytes, "{books:?}");
+    }
+}
+
 async fn tell(store: &Store) {
     facts(store).await;
     deliveries(store).await;

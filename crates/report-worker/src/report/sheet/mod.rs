@@ -9,6 +9,7 @@ mod table;
 mod tests;
 mod words;
 mod xlsx;
+mod zipped;
 
 use std::borrow::Cow;
 
@@ -18,6 +19,7 @@ use crate::domain::money::Sum;
 
 pub use self::csv::csv;
 pub use self::xlsx::{WorkbookError, xlsx};
+pub use self::zipped::zipped;
 
 /// The most that a cell of Excel holds, in UTF-16 units.
 const CELL_UNITS: usize = 32_767;

@@ -134,6 +134,7 @@ pub(in crate::report) const DE: Words = Words {
         at_opening: "Stand bei Eröffnung der Bücher",
         no_net_effect: "ohne Wirkung auf die Summe",
         dry_run: "Probelauf bis {}: Nur die verantwortliche Person hat diese Mail erhalten. Sie wäre an {} gegangen.",
+        not_attached: "{} ist nicht angehängt: {} MB sind mehr, als viele Mailserver annehmen. Ein kürzerer Zeitraum, ein Filter oder weniger Abschnitte machen die Datei kleiner.",
         sample: "Dies ist ein Beispiel; keiner dieser Datensätze existiert.",
     },
     amounts: Amounts {

@@ -116,6 +116,7 @@ pub(in crate::report) const EN: Words = Words {
         at_opening: "as it stood when the books were opened",
         no_net_effect: "no net effect",
         dry_run: "Dry run until {}: only the owner got this mail. It would have gone to {}.",
+        not_attached: "{} is not attached: its {} MB are more than many mail servers take. A shorter period, a filter or fewer sections make it smaller.",
         sample: "This is a sample; none of these records exists.",
     },
     amounts: Amounts {

@@ -134,6 +134,7 @@ pub(in crate::report) const FR: Words = Words {
         at_opening: "état à l’ouverture des livres",
         no_net_effect: "sans effet net",
         dry_run: "Essai à blanc jusqu’au {}\u{A0}: seule la personne responsable a reçu ce message. Il aurait été envoyé à {}.",
+        not_attached: "{} n’est pas joint\u{A0}: ses {} Mo dépassent ce que beaucoup de serveurs de messagerie acceptent. Une période plus courte, un filtre ou moins de sections réduisent le fichier.",
         sample: "Ceci est un exemple\u{A0}; aucun de ces enregistrements n’existe.",
     },
     amounts: Amounts {

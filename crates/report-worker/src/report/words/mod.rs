@@ -117,6 +117,7 @@ pub(super) struct Notes {
     pub(super) at_opening: &'static str,
     pub(super) no_net_effect: &'static str,
     pub(super) dry_run: &'static str,
+    pub(super) not_attached: &'static str,
     pub(super) sample: &'static str,
 }
 
