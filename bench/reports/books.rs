@@ -56,7 +56,7 @@ pub(crate) async fn fill(file: &Path, year: Year) -> Result<Vec<u64>> {
     };
     let invoices = year.changes_a_month * 3 / 4 / CHANGES_OF_AN_INVOICE;
     let deals = year.changes_a_month - invoices * CHANGES_OF_AN_INVOICE;
-    let (mut page, mut took) = (Vec::new(), Vec::new());
+    let (mut page, mut ledgers, mut took) = (Vec::new(), BTreeMap::new(), Vec::new());
     for month in 0..year.months {
         let began = Instant::now();
         let first = date(2026, 11, 1).checked_sub(i64::from(month).months())?;
@@ -67,14 +67,19 @@ pub(crate) async fn fill(file: &Path, year: Year) -> Result<Vec<u64>> {
             let record = record.context("a day in 2026")?;
             let ledger = keeping.ledger(&record, None, None, false);
             let stored = StoredRecord { key: record.key, state: RecordState::Known, record: None, unsettled: false };
-            page.push((stored, None, ledger));
+            page.push((stored, None));
+            ledgers.insert(record.key, ledger);
             if page.len() == PAGE {
-                store.open_with(&page, &[], ("filled", &id), opened_at).await?;
+                let ledger = |stored: &StoredRecord, _: Option<&StoredRecord>| ledgers.get(&stored.key).cloned();
+                store.open_with(&page, &[], ("filled", &id), ledger, opened_at).await?;
                 page.clear();
+                ledgers.clear();
             }
         }
-        store.open_with(&page, &[], ("filled", &month), opened_at).await?;
+        let ledger = |stored: &StoredRecord, _: Option<&StoredRecord>| ledgers.get(&stored.key).cloned();
+        store.open_with(&page, &[], ("filled", &month), ledger, opened_at).await?;
         page.clear();
+        ledgers.clear();
         took.push(u64::try_from(began.elapsed().as_nanos())?);
     }
     Ok(took)

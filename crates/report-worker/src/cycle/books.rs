@@ -252,16 +252,9 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
                     (stored, open_until)
                 })
                 .collect();
-            let invoices = ledger::invoices_of(app, records.iter().map(|(stored, _)| stored)).await?;
-            let records: Vec<_> = records
-                .into_iter()
-                .map(|(stored, open_until)| {
-                    let invoice = ledger::invoice_of(&stored).and_then(|key| invoices.get(&key));
-                    let ledger = ledger::of(books, &stored, invoice, now).unwrap_or_default();
-                    (stored, open_until, ledger)
-                })
-                .collect();
-            app.store.open_with(&records, &changed_since, (&name, &opening), now).await?;
+            let ledger =
+                |stored: &StoredRecord, invoice: Option<&StoredRecord>| ledger::of(books, stored, invoice, now);
+            app.store.open_with(&records, &changed_since, (&name, &opening), ledger, now).await?;
         }
         tracing::info!(%kind, records = opening.records, "the opening balance holds these records");
     }

@@ -255,14 +255,11 @@ async fn settle(
             }
         }
     }
-    let invoices = ledger::invoices_of(app, outcomes.iter().map(|outcome| &outcome.stored)).await?;
     for outcome in &mut outcomes {
-        let invoice = ledger::invoice_of(&outcome.stored).and_then(|key| invoices.get(&key));
-        outcome.ledger = ledger::of(books, &outcome.stored, invoice, now);
         outcome.payments_follow = ledger::is_shown_anew(books, earlier.get(&outcome.stored.key), &outcome.stored);
     }
-    let payment = |stored: &StoredRecord, invoice: &StoredRecord| ledger::of(books, stored, Some(invoice), now);
-    summary.changes += app.store.settle(&outcomes, &winners, payment, now).await?;
+    let ledger = |stored: &StoredRecord, invoice: Option<&StoredRecord>| ledger::of(books, stored, invoice, now);
+    summary.changes += app.store.settle(&outcomes, &winners, ledger, now).await?;
     Ok(reading.interrupted)
 }
 
@@ -354,7 +351,7 @@ fn outcome(due: &Due, stored: StoredRecord, changes: Vec<Change>, books: &Books)
     let shown = matches!(stored.state, RecordState::Known);
     let open_until = stored.record.as_ref().filter(|_| shown).and_then(|record| books::open_until(record, books));
     let changes = changes.into_iter().map(|change| new_change(change, &books.definitions)).collect();
-    Outcome { due: due.clone(), stored, open_until, changes, ledger: None, payments_follow: false }
+    Outcome { due: due.clone(), stored, open_until, changes, payments_follow: false }
 }
 
 /// A change with the reports that have to tell it.

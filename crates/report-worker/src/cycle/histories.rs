@@ -98,7 +98,7 @@ pub(super) async fn ask(app: &App, books: &Books, now: Timestamp, summary: &mut 
             Some(cursor) => Asked { since, further: Some(Further { cursor, ..further }) },
             None => Asked { since: further.since, further: None },
         };
-        app.store.open_with(&[], &keys, (ASKED, &reached), now).await?;
+        app.store.open_with(&[], &keys, (ASKED, &reached), |_, _| None, now).await?;
         match reached.further {
             Some(reached) => further = reached,
             None => return Ok(true),

@@ -121,8 +121,7 @@ async fn post_anew(
     now: Timestamp,
     fact: Option<(&str, &Kept)>,
 ) -> Result<(), StoreError> {
-    let ledger = |stored: &StoredRecord, invoice: Option<&StoredRecord>| of(books, stored, invoice, now);
-    app.store.post_anew(keys, |stored, invoice| ledger(stored, invoice).unwrap_or_default(), fact).await
+    app.store.post_anew(keys, |stored, invoice| of(books, stored, invoice, now), fact).await
 }
 
 /// The ledger of a record as the books hold it; `None` where nothing was ever read of it. `invoice` is the one that a
@@ -149,21 +148,4 @@ pub(super) fn of(
 pub(super) fn is_shown_anew(books: &Books, before: Option<&StoredRecord>, now: &StoredRecord) -> bool {
     let face = |stored: &StoredRecord| Some(Face::of(stored.record.as_ref()?, None, &books.asked_for, &books.zone));
     now.key.kind == Kind::Invoice && before.and_then(face) != face(now)
-}
-
-/// The invoices that payments are for, as the books hold them.
-pub(super) async fn invoices_of(
-    app: &App,
-    payments: impl Iterator<Item = &StoredRecord>,
-) -> Result<BTreeMap<RecordKey, StoredRecord>, StoreError> {
-    let mut keys: Vec<RecordKey> = payments.filter_map(invoice_of).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(app.store.records(&keys).await?.into_iter().map(|stored| (stored.key, stored)).collect())
-}
-
-/// The invoice that a payment is for.
-pub(super) fn invoice_of(stored: &StoredRecord) -> Option<RecordKey> {
-    let id = stored.record.as_ref()?.invoice?;
-    Some(RecordKey { kind: Kind::Invoice, id, ..stored.key })
 }

@@ -44,7 +44,7 @@ pub(super) fn told_lines(key: RecordKey, text: &str) -> Result<Vec<Line>, StoreE
 pub(super) const ONE_RECORD: &str = "(portal_id = ? AND kind = ? AND record_id = ?)";
 
 /// Writes the ledgers of records, each named once, and marks what series have told otherwise.
-pub(super) async fn post(
+async fn post(
     transaction: &mut Transaction<'static, Db>,
     engine: Engine,
     ledgers: &[(RecordKey, &Ledger)],
@@ -244,22 +244,14 @@ impl Store {
     pub async fn post_anew<C: serde::Serialize>(
         &self,
         keys: &[RecordKey],
-        ledger: impl Fn(&StoredRecord, Option<&StoredRecord>) -> Ledger,
+        ledger: impl Fn(&StoredRecord, Option<&StoredRecord>) -> Option<Ledger>,
         fact: Option<(&str, &C)>,
     ) -> Result<(), StoreError> {
         let ledger = &ledger;
         retried(|| async move {
             let mut transaction = self.write().await?;
             let records = records_in(&mut transaction, keys, self.engine.exclusively()).await?;
-            let invoices: Vec<RecordKey> = records.iter().filter_map(invoice_of).collect();
-            let invoices = records_in(&mut transaction, &invoices, "").await?;
-            let invoices: BTreeMap<RecordKey, &StoredRecord> = invoices.iter().map(|it| (it.key, it)).collect();
-            let ledgers: Vec<(RecordKey, Ledger)> = records
-                .iter()
-                .map(|it| (it.key, ledger(it, invoice_of(it).and_then(|key| invoices.get(&key).copied()))))
-                .collect();
-            let ledgers: Vec<(RecordKey, &Ledger)> = ledgers.iter().map(|(key, ledger)| (*key, ledger)).collect();
-            post(&mut transaction, self.engine, &ledgers).await?;
+            post_of(&mut transaction, self.engine, &records.iter().collect::<Vec<_>>(), ledger).await?;
             if let Some((name, value)) = fact {
                 super::facts::write_fact(&mut transaction, name, &to_json(value)).await?;
             }
@@ -292,6 +284,24 @@ impl Store {
     }
 }
 
+/// Posts what `ledger` gives for records that this transaction holds, a payment together with its invoice. Whoever changes an
+/// invoice waits until its payments are posted, and the other way round, so a payment is always shown as its invoice is.
+pub(super) async fn post_of(
+    transaction: &mut Transaction<'static, Db>,
+    engine: Engine,
+    records: &[&StoredRecord],
+    ledger: impl Fn(&StoredRecord, Option<&StoredRecord>) -> Option<Ledger>,
+) -> Result<(), StoreError> {
+    let invoices: BTreeSet<RecordKey> = records.iter().copied().filter_map(invoice_of).collect();
+    let invoices: Vec<RecordKey> = invoices.into_iter().collect();
+    let invoices = records_in(transaction, &invoices, engine.in_share_mode()).await?;
+    let invoices: BTreeMap<RecordKey, &StoredRecord> = invoices.iter().map(|it| (it.key, it)).collect();
+    let of = |it: &StoredRecord| ledger(it, invoice_of(it).and_then(|key| invoices.get(&key).copied()));
+    let ledgers: Vec<(RecordKey, Ledger)> = records.iter().filter_map(|it| Some((it.key, of(it)?))).collect();
+    let ledgers: Vec<(RecordKey, &Ledger)> = ledgers.iter().map(|(key, ledger)| (*key, ledger)).collect();
+    post(transaction, engine, &ledgers).await
+}
+
 /// The payments that are for some invoices, for the change of their ledgers.
 pub(super) async fn payments_of(
     transaction: &mut Transaction<'static, Db>,
@@ -302,7 +312,7 @@ pub(super) async fn payments_of(
     for part in parts(invoices) {
         let before =
             format!("SELECT portal_id, record_id FROM records{} WHERE ", engine.by_index("payments_of_invoice"));
-        let sql = statement(part, &before, "(portal_id = ? AND invoice = ?)", " OR ", "");
+        let sql = statement(part, &before, "(portal_id = ? AND invoice = ?)", " OR ", engine.exclusively());
         let mut query = sqlx::query_as(AssertSqlSafe(sql));
         for key in part {
             query = query.bind(key.portal_id).bind(key.id);
@@ -314,7 +324,7 @@ pub(super) async fn payments_of(
 }
 
 /// The invoice that a payment is for.
-pub(super) fn invoice_of(stored: &StoredRecord) -> Option<RecordKey> {
+fn invoice_of(stored: &StoredRecord) -> Option<RecordKey> {
     let id = stored.record.as_ref()?.invoice?;
     Some(RecordKey { kind: Kind::Invoice, id, ..stored.key })
 }

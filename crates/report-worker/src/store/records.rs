@@ -85,8 +85,6 @@ pub struct Outcome {
     pub open_until: Option<Date>,
     /// The changes that its history tells of; those that are in the books already are not stored again.
     pub changes: Vec<NewChange>,
-    /// What it adds to the figures of the periods; `None` where nothing was ever read of it.
-    pub ledger: Option<Ledger>,
     /// True for an invoice that is shown otherwise than before: its payments, which are shown as it is, follow.
     pub payments_follow: bool,
 }
@@ -102,8 +100,9 @@ impl Store {
     }
 
     /// Stores what was read of records of one kind and the changes it tells of, clears what was due, and asks for the
-    /// winners of merges, all or nothing. No older version replaces a newer one. `payment` gives the ledger of a payment
-    /// that follows its invoice. Tells how many changes were new.
+    /// winners of merges, all or nothing. No older version replaces a newer one. `ledger` gives what a record adds to the
+    /// figures of the periods, a payment together with its invoice; `None` where nothing was ever read of it. Tells how many
+    /// changes were new.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
@@ -111,71 +110,63 @@ impl Store {
         &self,
         outcomes: &[Outcome],
         ask_for: &[RecordKey],
-        payment: impl Fn(&StoredRecord, &StoredRecord) -> Option<Ledger>,
+        ledger: impl Fn(&StoredRecord, Option<&StoredRecord>) -> Option<Ledger>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        retried(|| self.settle_once(outcomes, ask_for, &payment, now)).await
+        retried(|| self.settle_once(outcomes, ask_for, &ledger, now)).await
     }
 
     async fn settle_once(
         &self,
         outcomes: &[Outcome],
         ask_for: &[RecordKey],
-        payment: impl Fn(&StoredRecord, &StoredRecord) -> Option<Ledger>,
+        ledger: impl Fn(&StoredRecord, Option<&StoredRecord>) -> Option<Ledger>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.write().await?;
-        let (mut new_changes, mut ledgers, mut shown_anew) = (0, Vec::new(), BTreeMap::new());
+        let (mut new_changes, mut written, mut shown_anew) = (0, Vec::new(), Vec::new());
         for outcome in outcomes {
-            let written = write_record(&mut transaction, &outcome.stored, outcome.open_until, now).await?;
-            ledgers.extend(outcome.ledger.as_ref().filter(|_| written).map(|ledger| (outcome.stored.key, ledger)));
-            if written && outcome.payments_follow {
-                shown_anew.insert(outcome.stored.key, &outcome.stored);
+            if write_record(&mut transaction, &outcome.stored, outcome.open_until, now).await? {
+                written.push(&outcome.stored);
+                shown_anew.extend(outcome.payments_follow.then_some(outcome.stored.key));
             }
             for new in &outcome.changes {
                 new_changes += u64::from(write_change(&mut transaction, new, now).await?);
             }
             due::clear(&mut transaction, &outcome.due).await?;
         }
-        let invoices: Vec<RecordKey> = shown_anew.keys().copied().collect();
-        let payments = ledger::payments_of(&mut transaction, self.engine, &invoices).await?;
-        let following: Vec<(RecordKey, Ledger)> = payments
-            .iter()
-            .filter_map(|stored| {
-                let invoice = shown_anew.get(&ledger::invoice_of(stored)?)?;
-                Some((stored.key, payment(stored, invoice)?))
-            })
-            .collect();
-        ledgers.extend(following.iter().map(|(key, ledger)| (*key, ledger)));
-        ledger::post(&mut transaction, self.engine, &ledgers).await?;
+        let following = ledger::payments_of(&mut transaction, self.engine, &shown_anew).await?;
+        written.extend(&following);
+        ledger::post_of(&mut transaction, self.engine, &written, ledger).await?;
         due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
         transaction.commit().await?;
         Ok(new_changes)
     }
 
     /// Stores a page of the opening balance: records as they are, without changes, and how far the walk has come. A
-    /// record that the books hold already stays as it is. `ask_for` is made due.
+    /// record that the books hold already stays as it is. `ask_for` is made due; `ledger` is as in [`Store::settle`].
     ///
     /// # Errors
     /// Fails where the books cannot be written.
     pub async fn open_with<C: serde::Serialize>(
         &self,
-        records: &[(StoredRecord, Option<Date>, Ledger)],
+        records: &[(StoredRecord, Option<Date>)],
         ask_for: &[RecordKey],
         cursor: (&str, &C),
+        ledger: impl Fn(&StoredRecord, Option<&StoredRecord>) -> Option<Ledger>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (fact, value) = (cursor.0, &to_json(cursor.1));
+        let (fact, value, ledger) = (cursor.0, &to_json(cursor.1), &ledger);
         retried(|| async move {
             let mut transaction = self.write().await?;
-            let mut ledgers = Vec::new();
-            for (stored, open_until, ledger) in records {
+            let mut written = Vec::new();
+            for (stored, open_until) in records {
                 if insert_record(&mut transaction, stored, now).await? {
                     write_open_invoice(&mut transaction, stored.key, *open_until).await?;
-                    ledgers.push((stored.key, ledger));
+                    written.push(stored);
                 }
             }
-            ledger::post(&mut transaction, self.engine, &ledgers).await?;
+            ledger::post_of(&mut transaction, self.engine, &written, ledger).await?;
             due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
             write_fact(&mut transaction, fact, value).await?;
             Ok(transaction.commit().await?)

@@ -65,9 +65,9 @@ async fn settle(store: &Store, id: i64, lines: Vec<Line>) {
         failures: 0,
         next_at: at(0),
     };
-    let ledger = Some(Ledger { lines, balances: vec![] });
-    let outcome = Outcome { due, stored, open_until: None, changes: vec![], ledger, payments_follow: false };
-    store.settle(&[outcome], &[], |_, _| None, at(0)).await.unwrap();
+    let ledger = Ledger { lines, balances: vec![] };
+    let outcome = Outcome { due, stored, open_until: None, changes: vec![], payments_follow: false };
+    store.settle(&[outcome], &[], |_, _| Some(ledger.clone()), at(0)).await.unwrap();
 }
 
 /// What readers of the reports of a series know.
@@ -191,7 +191,7 @@ async fn a_day_of_many_lines_is_read_in_parts_and_each_line_once() {
 }
 
 /// Waits until something waits for a lock in this database.
-async fn somebody_waits(connection: &mut MySqlConnection) {
+pub(crate) async fn somebody_waits(connection: &mut MySqlConnection) {
     let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx t \
                    JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
                    WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'";

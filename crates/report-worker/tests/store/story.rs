@@ -222,8 +222,7 @@ async fn a_round(store: &Store) {
     assert_eq!((deliveries - before.0, taken.new_events - before.1.new_events), (3, 400));
     for due in due {
         let closed = StoredRecord { key: due.record, state: RecordState::Gone, record: None, unsettled: false };
-        let outcome =
-            Outcome { due, stored: closed, open_until: None, changes: vec![], ledger: None, payments_follow: false };
+        let outcome = Outcome { due, stored: closed, open_until: None, changes: vec![], payments_follow: false };
         store.settle(&[outcome], &[], |_, _| None, at(10)).await.unwrap();
     }
 }
@@ -281,10 +280,9 @@ fn stored(record: Record, state: RecordState) -> StoredRecord {
 }
 
 async fn settle(store: &Store, due: &Due, record: Record, changes: Vec<NewChange>, seconds: i64) -> u64 {
-    let ledger = Some(ledger(&record));
     let stored = stored(record, RecordState::Known);
-    let outcome = Outcome { due: due.clone(), stored, open_until: None, changes, ledger, payments_follow: false };
-    store.settle(&[outcome], &[], |_, _| None, at(seconds)).await.unwrap()
+    let outcome = Outcome { due: due.clone(), stored, open_until: None, changes, payments_follow: false };
+    store.settle(&[outcome], &[], ledger, at(seconds)).await.unwrap()
 }
 
 /// What a record's history tells, for the report `deals`.
@@ -292,9 +290,10 @@ fn derived(record: &Record) -> Vec<Change> {
     changes::from_history(record, &rules(&stages()))
 }
 
-fn ledger(record: &Record) -> Ledger {
+fn ledger(stored: &StoredRecord, _: Option<&StoredRecord>) -> Option<Ledger> {
     let (stages, asked_for, today) = (stages(), BTreeSet::new(), "2026-11-22".parse().unwrap());
-    Bookkeeping { rules: rules(&stages), today, asked_for: &asked_for }.ledger(record, None, None, false)
+    let keeping = Bookkeeping { rules: rules(&stages), today, asked_for: &asked_for };
+    Some(keeping.ledger(stored.record.as_ref()?, None, None, false))
 }
 
 pub(crate) fn stages() -> Stages {
@@ -342,11 +341,9 @@ async fn changes_and_records(store: &Store) -> Record {
     // The opening balance leaves alone what is there, and asks for what may have changed meanwhile.
     let invoice = Record { key: INVOICE, ..record(20, "", &[]) };
     let due_date = Some("2026-11-20".parse().unwrap());
-    let page = [(record(99, "new", &[]), None), (invoice, due_date)].map(|(record, due_date)| {
-        let ledger = ledger(&record);
-        (stored(record, RecordState::Known), due_date, ledger)
-    });
-    store.open_with(&page, &[INVOICE], ("opening", &"page 2"), at(45)).await.unwrap();
+    let page = [(record(99, "new", &[]), None), (invoice, due_date)]
+        .map(|(record, due_date)| (stored(record, RecordState::Known), due_date));
+    store.open_with(&page, &[INVOICE], ("opening", &"page 2"), ledger, at(45)).await.unwrap();
     assert_eq!(store.records(&[DEAL]).await.unwrap()[0].record.as_ref(), Some(&won));
     assert_eq!(store.fact::<String>("opening").await.unwrap().as_deref(), Some("page 2"));
     assert_eq!(store.due(DEAL.portal_id, &[Kind::Invoice], at(45), 10).await.unwrap()[0].record, INVOICE);
@@ -356,10 +353,9 @@ async fn changes_and_records(store: &Store) -> Record {
 
     // A merge closes the loser and asks for the winner, in one transaction.
     let merged = stored(won.clone(), RecordState::Merged { into: 5 });
-    let ledger = Some(Ledger::default());
-    let outcome =
-        Outcome { due, stored: merged.clone(), open_until: None, changes: vec![], ledger, payments_follow: false };
-    store.settle(&[outcome], &[RecordKey { id: 5, ..DEAL }], |_, _| None, at(46)).await.unwrap();
+    let outcome = Outcome { due, stored: merged.clone(), open_until: None, changes: vec![], payments_follow: false };
+    let nothing = |_: &StoredRecord, _: Option<&StoredRecord>| Some(Ledger::default());
+    store.settle(&[outcome], &[RecordKey { id: 5, ..DEAL }], nothing, at(46)).await.unwrap();
     assert_eq!(store.records(&[DEAL]).await.unwrap(), [merged]);
     assert!(due_now(store, 46).await.iter().any(|due| due.record.id == 5));
 

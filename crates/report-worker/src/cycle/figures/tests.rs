@@ -137,9 +137,8 @@ impl World {
             next_at: self.now(),
         };
         let stored = StoredRecord { key, state: RecordState::Known, record: None, unsettled: false };
-        let outcome =
-            Outcome { due, stored, open_until: None, changes: vec![], ledger: Some(ledger), payments_follow: false };
-        self.store.settle(&[outcome], &[], |_, _| None, self.now()).await.unwrap();
+        let outcome = Outcome { due, stored, open_until: None, changes: vec![], payments_follow: false };
+        self.store.settle(&[outcome], &[], |_, _| Some(ledger.clone()), self.now()).await.unwrap();
     }
 
     async fn settle_all(&mut self, all: &[Settled]) {
