@@ -23,7 +23,9 @@ pub(crate) async fn fill_disk(world: &World, writing: &str, so: &str) {
 }
 
 pub(crate) async fn free_disk(world: &World) {
-    for name in ["INSERT_ON_deliveries", "INSERT_ON_events", "UPDATE_ON_facts", "DELETE_ON_events"] {
+    for name in
+        ["INSERT_ON_deliveries", "INSERT_ON_events", "INSERT_ON_compared", "UPDATE_ON_facts", "DELETE_ON_events"]
+    {
         let drop = AssertSqlSafe(format!("DROP TRIGGER IF EXISTS {name}"));
         raw_sql(drop).execute(world.app.store.pool()).await.unwrap();
     }

@@ -1,10 +1,11 @@
 //! What HubSpot never managed to deliver is found by comparing, and then told like everything else.
 
 use hubspot_simulator::Kind;
-use report_worker::cycle::reconcile::{Comparison, Reconciled};
+use report_worker::cycle::reconcile::{Comparison, ComparisonError, Reconciled};
 use report_worker::domain::record;
 use serde_json::json;
 
+use crate::away::{fill_disk, free_disk};
 use crate::world::{PORTAL, World};
 
 /// Compares by hand, and gives what was found, without the ids.
@@ -127,6 +128,27 @@ async fn an_interrupted_comparison_goes_on_where_it_was() {
 }
 
 /// The line of the newest report that says whether it is complete.
+#[tokio::test]
+async fn a_comparison_that_fails_over_what_is_unlisted_finds_it_the_next_time() {
+    let mut gone = 0;
+    let world = World::open(|account| gone = account.create(Kind::Invoice, &[("hs_invoice_status", "open")])).await;
+    world.account().archive(Kind::Invoice, gone);
+    world.clock.advance(3_600_000);
+    let (store, crm) = (&world.app.store, &world.app.crm);
+    let comparison = Comparison { store, crm, portal_id: PORTAL, walk: "by hand", repair: false };
+    let mut progress = comparison.begin(world.now()).await.unwrap();
+    fill_disk(&world, "INSERT ON compared", "NEW.difference = 'unlisted'").await;
+    let failed = loop {
+        match comparison.step(&mut progress, world.now()).await {
+            Ok(more) => assert!(more, "it cannot come to its end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(failed, ComparisonError::Store(_)), "{failed}");
+    free_disk(&world).await;
+    assert_eq!(compare(&world, false).await.1, ["invoice unlisted"]);
+}
+
 async fn completeness(world: &World) -> String {
     world.newest("closed-deals").await.notes.remove(0)
 }

@@ -162,15 +162,20 @@ impl Comparison<'_> {
         // What HubSpot lists and nobody can read was listed all the same.
         let unreadable = page.failed.keys().map(|id| RecordKey { portal_id: self.portal_id, kind, id: *id });
         compared.extend(unreadable.map(|key| (key, None)));
-        progress.listed += compared.len() as u64;
-        progress.cursor = page.next;
-        if progress.cursor.is_none() {
-            progress.done.push(kind);
+        let listed = progress.listed + compared.len() as u64;
+        if let Some(next) = page.next {
+            let after = Progress { listed, cursor: Some(next), ..progress.clone() };
+            self.write(compared, progress, after, now).await?;
+            return Ok(true);
         }
-        self.write(compared, progress, now).await?;
-        if progress.cursor.is_none() {
-            self.find_unlisted(kind, progress, now).await?;
-        }
+        // The kind is through when what is unlisted has been found as well. Whoever is interrupted until then lists its last page
+        // once more.
+        let here = progress.clone();
+        self.write(compared, progress, here, now).await?;
+        self.find_unlisted(kind, progress, now).await?;
+        let mut through = Progress { listed, cursor: None, ..progress.clone() };
+        through.done.push(kind);
+        self.write(Vec::new(), progress, through, now).await?;
         Ok(true)
     }
 
@@ -203,7 +208,7 @@ impl Comparison<'_> {
         Ok(self.store.records(&keys).await?.into_iter().map(|stored| (stored.key, stored)).collect())
     }
 
-    async fn find_unlisted(&self, kind: Kind, progress: &mut Progress, now: Timestamp) -> Result<(), StoreError> {
+    async fn find_unlisted(&self, kind: Kind, progress: &mut Progress, now: Timestamp) -> Result<(), ComparisonError> {
         let (before, mut after) = (progress.began_at - ON_ITS_WAY, i64::MIN);
         loop {
             let ids = self.store.unlisted(self.walk, self.portal_id, kind, before, after).await?;
@@ -211,21 +216,30 @@ impl Comparison<'_> {
             after = *last;
             let key = |id| RecordKey { portal_id: self.portal_id, kind, id };
             let unlisted = ids.into_iter().map(|id| (key(id), Some(Difference::Unlisted.word()))).collect();
-            self.write(unlisted, progress, now).await?;
+            let here = progress.clone();
+            self.write(unlisted, progress, here, now).await?;
         }
     }
 
+    /// Writes down some records with what is wrong with them, and with it how far the comparison has come, unless another
+    /// process has gone on meanwhile.
     async fn write(
         &self,
         compared: Vec<(RecordKey, Option<String>)>,
         progress: &mut Progress,
+        mut after: Progress,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ComparisonError> {
         let differing: Vec<RecordKey> =
             compared.iter().filter(|(_, difference)| difference.is_some()).map(|(key, _)| *key).collect();
-        progress.found += differing.len() as u64;
+        after.found += differing.len() as u64;
         let ask_for: &[RecordKey] = if self.repair { &differing } else { &[] };
-        self.store.store_compared(self.walk, &compared, ask_for, (&self.fact(), progress), now).await
+        let step = (self.fact(), &*progress, &after);
+        if !self.store.store_compared(self.walk, &compared, ask_for, step, now).await? {
+            return Err(ComparisonError::Elsewhere);
+        }
+        *progress = after;
+        Ok(())
     }
 }
 

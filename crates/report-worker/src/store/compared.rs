@@ -68,7 +68,8 @@ impl Store {
     }
 
     /// Writes down a page of a comparison: the records with what is wrong with them, which of them to read again, and how
-    /// far the comparison has come.
+    /// far the comparison has come: the name of that fact, what it was and what it is. False, and nothing is written, if it is
+    /// another one by now.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
@@ -77,10 +78,27 @@ impl Store {
         walk: &str,
         page: &[(RecordKey, Option<String>)],
         ask_for: &[RecordKey],
-        progress: (&str, &P),
+        (fact, before, after): (String, &P, &P),
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let (fact, before, after) = (&fact, &to_json(before), &to_json(after));
+        retried(|| self.store_compared_once(walk, page, ask_for, (fact, before, after), now)).await
+    }
+
+    async fn store_compared_once(
+        &self,
+        walk: &str,
+        page: &[(RecordKey, Option<String>)],
+        ask_for: &[RecordKey],
+        (fact, before, after): (&str, &str, &str),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
+        let here = sqlx::query("UPDATE facts SET value = ? WHERE name = ? AND value = ?");
+        let here = here.bind(after).bind(fact).bind(before).execute(&mut *transaction).await?;
+        if here.rows_affected() == 0 {
+            return Ok(false);
+        }
         for rows in page.chunks(AT_ONCE) {
             let marks = vec!["(?, ?, ?, ?, ?)"; rows.len()].join(", ");
             // The records at the border of two pages are listed twice.
@@ -94,8 +112,8 @@ impl Store {
             query.execute(&mut *transaction).await?;
         }
         due::Asked::of(ask_for).store(&mut transaction, self.engine, now).await?;
-        write_fact(&mut transaction, progress.0, &to_json(progress.1)).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Some of the records, by their ids from `after` on, that the books hold as live and have not read since `before`, that are not

@@ -31,7 +31,15 @@ async fn books_of_a_newer_version_are_used_as_they_are() {
         let store = Store::open(&books).await.unwrap_or_else(|error| panic!("{books:?}: {error}"));
         let record = RecordKey { portal_id: 7, kind: Kind::Deal, id: 1 };
         let (now, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
-        store.store_compared("by hand", &[], &[record], ("walk", &"its place"), now).await.unwrap();
+        store.set_fact("walk", &"its place").await.unwrap();
+        let step = async |before| {
+            let step = ("walk".to_owned(), &before, &"the next place");
+            store.store_compared("by hand", &[], &[record], step, now).await.unwrap()
+        };
+        assert_eq!(
+            (step("another place").await, step("its place").await, step("its place").await),
+            (false, true, false)
+        );
         assert_eq!(store.due(7, &Kind::ALL, later, 9).await.unwrap()[0].record, record);
     }
 }
