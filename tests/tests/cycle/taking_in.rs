@@ -5,6 +5,7 @@ use hubspot_webhook::door::Keys;
 use hubspot_webhook::signature::Secret;
 use report_worker::domain::record;
 use serde_json::json;
+use sqlx::{AnyConnection, Connection};
 
 use crate::world::{PORTAL, World, envelope, keys};
 
@@ -64,6 +65,26 @@ async fn what_can_never_be_taken_in_is_a_dead_letter_and_its_batch_goes_on() {
     assert_eq!(causes[1..], ["signature: signature_mismatch", "body: the body is not JSON at line 1, column 1"]);
     let depth = queue.depth(now).await.unwrap();
     assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (0, 0, 3));
+}
+
+#[tokio::test]
+async fn what_cannot_even_become_a_dead_letter_holds_nobody_back() {
+    let mut world = World::open(|_| {}).await;
+    let (queue, now) = (world.app.queue.clone(), world.now());
+    queue.send("no envelope at all", now).await.unwrap();
+    world.create(Kind::Deal, &[("amount", "1"), ("dealstage", "closedwon")]).await;
+    queue.send("nor is this", now).await.unwrap();
+    let file = format!("sqlite:{}", world.folder.path().join("queue.sqlite").display());
+    let mut dead_letters = AnyConnection::connect(&file).await.unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON dead_letters BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    sqlx::raw_sql(full).execute(&mut dead_letters).await.unwrap();
+    let summary = world.cycle().await;
+    assert_eq!((summary.deliveries, summary.changes, summary.dead_letters), (1, 1, 0));
+    assert!(matches!(&summary.problems[..], [problem] if problem.ends_with("the disk is full")), "{summary:?}");
+    let depth = queue.depth(now).await.unwrap();
+    assert_eq!((depth.waiting, depth.in_flight, depth.dead_letters), (0, 2, 0), "both come back");
+    sqlx::raw_sql("DROP TRIGGER full").execute(&mut dead_letters).await.unwrap();
+    assert_eq!(world.cycle_after(120).await.dead_letters, 2);
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ async fn take_in_round(
     summary: &mut Summary,
 ) -> Result<(), TakeInError> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
-    let (mut keys, mut renewal, mut in_doubt) = (app.settings.keys.now(), None, 0_u64);
+    let (mut keys, mut renewal, mut in_doubt, mut not_moved) = (app.settings.keys.now(), None, 0_u64, None);
     for (index, message) in round.iter().enumerate() {
         let mut taken = read(&message.body, &keys, books);
         if matches!(taken, Err(Unfit::Signature(Refusal::SignatureMismatch))) && renewal.is_none() {
@@ -192,13 +192,18 @@ async fn take_in_round(
             }
             Err(cause) => {
                 let cause = cause.to_string();
-                tracing::error!(
-                    message_id = message.id,
-                    cause,
-                    "a queue message can never be taken in; moved to the dead letters"
-                );
-                app.queue.move_to_dead_letters(message, &cause, now).await?;
-                summary.dead_letters += 1;
+                match app.queue.move_to_dead_letters(message, &cause, now).await {
+                    Ok(()) => {
+                        tracing::error!(
+                            message_id = message.id,
+                            cause,
+                            "a queue message can never be taken in; moved to the dead letters"
+                        );
+                        summary.dead_letters += 1;
+                    }
+                    // It comes back after its visibility timeout, and holds nobody back.
+                    Err(error) => not_moved = Some(error),
+                }
             }
         }
         if bytes < BYTES_IN_HAND && index + 1 < round.len() {
@@ -212,6 +217,9 @@ async fn take_in_round(
     }
     if in_doubt > 0 {
         summary.problem("take in", InDoubt(in_doubt));
+    }
+    if let Some(error) = not_moved {
+        summary.problem("take in", error);
     }
     Ok(())
 }
