@@ -94,3 +94,17 @@ async fn midnight_moves_with_daylight_saving() {
     let since = world.ask("SELECT business_date FROM changes ORDER BY effective_at").await;
     assert_eq!(since, ["2026-10-25", "2026-10-26"]);
 }
+
+#[tokio::test]
+async fn every_invoice_is_overdue_however_many_there_are() {
+    let due = invoice("2026-11-22T22:59:59.999Z", "10");
+    // Three times what is looked at in one go.
+    let world = World::open(|account| {
+        for _ in 0..600 {
+            account.create(Kind::Invoice, &due);
+        }
+    })
+    .await;
+    assert_eq!(at(&world, "2026-11-22T23:00:30Z").await.changes, 600);
+    assert_eq!(at(&world, "2026-11-23T23:00:30Z").await.changes, 0);
+}

@@ -11,7 +11,11 @@ use crate::store::StoreError;
 
 const DONE_UNTIL: &str = "overdue_until";
 
-/// Writes the invoices that are overdue since the last midnight, once a day.
+/// How many invoices are in memory at once. Who never pays stays among them.
+const AT_ONCE: u32 = 256;
+
+/// Writes the invoices that are overdue since the last midnight, once a day. An interrupted step begins anew, and adds nothing
+/// to what it has written.
 pub(super) async fn midnight(
     app: &App,
     books: &Books,
@@ -22,20 +26,26 @@ pub(super) async fn midnight(
     if app.store.fact::<Date>(DONE_UNTIL).await?.is_some_and(|done| done >= today) {
         return Ok(());
     }
-    let keys = app.store.open_invoices_due_before(books.account.portal_id, today).await?;
-    let rules = books.rules();
-    let changes: Vec<_> = app
-        .store
-        .records(&keys)
-        .await?
-        .iter()
-        .filter_map(|stored| overdue(stored.record.as_ref()?, today, &rules))
-        .map(|change| new_change(change, &books.definitions))
-        .collect();
-    // First, since the fact that ends this step is stored with the changes.
-    ledger::of_the_day(app, books, &keys, now).await?;
-    summary.changes += app.store.store_changes(&changes, (DONE_UNTIL, today), now).await?;
-    Ok(())
+    let (portal_id, rules, mut after) = (books.account.portal_id, books.rules(), i64::MIN);
+    loop {
+        if app.stop.is_asked() {
+            return Ok(());
+        }
+        let keys = app.store.open_invoices_due_before(portal_id, today, after, AT_ONCE).await?;
+        let Some(last) = keys.last() else { break };
+        after = last.id;
+        let changes: Vec<_> = app
+            .store
+            .records(&keys)
+            .await?
+            .iter()
+            .filter_map(|stored| overdue(stored.record.as_ref()?, today, &rules))
+            .map(|change| new_change(change, &books.definitions))
+            .collect();
+        ledger::of_the_day(app, books, &keys, now).await?;
+        summary.changes += app.store.store_changes(&changes, now).await?;
+    }
+    app.store.set_fact(DONE_UNTIL, &today).await
 }
 
 /// When the next day of the reporting zone begins, unless that is beyond the end of time.

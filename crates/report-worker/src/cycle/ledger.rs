@@ -108,10 +108,7 @@ pub(super) async fn keep(app: &App, books: &Books, now: Timestamp, summary: &mut
 
 /// Makes the ledgers of some records anew because a day has begun.
 pub(super) async fn of_the_day(app: &App, books: &Books, keys: &[RecordKey], now: Timestamp) -> Result<(), StoreError> {
-    for keys in keys.chunks(AT_ONCE as usize) {
-        post_anew(app, books, keys, now, None::<(&str, &Kept)>).await?;
-    }
-    Ok(())
+    post_anew(app, books, keys, now, None::<(&str, &Kept)>).await
 }
 
 async fn post_anew(

@@ -1,10 +1,8 @@
 //! The finance changes.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use sqlx::Transaction;
 
-use super::facts::write_fact;
 use super::records::NewChange;
 use super::{Db, Store, StoreError, insert_new, retried, to_json};
 
@@ -49,24 +47,17 @@ pub(super) async fn write_change(
 }
 
 impl Store {
-    /// Stores changes that no reading told of (the midnight step), and the day up to which they are complete, all or
-    /// nothing. Tells how many were new.
+    /// Stores changes that no reading told of (the midnight step), all or nothing. Tells how many were new.
     ///
     /// # Errors
     /// Fails where the books cannot be written.
-    pub async fn store_changes(
-        &self,
-        changes: &[NewChange],
-        complete_until: (&str, Date),
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    pub async fn store_changes(&self, changes: &[NewChange], now: Timestamp) -> Result<u64, StoreError> {
         retried(|| async move {
             let mut transaction = self.write().await?;
             let mut new_changes = 0;
             for new in changes {
                 new_changes += u64::from(write_change(&mut transaction, new, now).await?);
             }
-            write_fact(&mut transaction, complete_until.0, &to_json(&complete_until.1)).await?;
             transaction.commit().await?;
             Ok(new_changes)
         })

@@ -174,16 +174,25 @@ impl Store {
         .await
     }
 
-    /// The invoices that are open and were due before a day.
+    /// Some of the invoices that are open and were due before a day, after an id, in the order of their ids.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
-    pub async fn open_invoices_due_before(&self, portal_id: i64, day: Date) -> Result<Vec<RecordKey>, StoreError> {
+    pub async fn open_invoices_due_before(
+        &self,
+        portal_id: i64,
+        day: Date,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<RecordKey>, StoreError> {
         let rows: Vec<(i64,)> = sqlx::query_as(
-            "SELECT record_id FROM open_invoices WHERE portal_id = ? AND due_date < ? ORDER BY record_id",
+            "SELECT record_id FROM open_invoices WHERE portal_id = ? AND due_date < ? AND record_id > ? \
+             ORDER BY record_id LIMIT ?",
         )
         .bind(portal_id)
         .bind(day.to_string())
+        .bind(after)
+        .bind(i64::from(limit))
         .fetch_all(self.pool())
         .await?;
         Ok(rows.into_iter().map(|(id,)| RecordKey { portal_id, kind: Kind::Invoice, id }).collect())
