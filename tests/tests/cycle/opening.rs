@@ -28,6 +28,22 @@ async fn nothing_from_before_is_mailed() {
     assert!(world.mails.sent().is_empty());
 }
 
+/// Lists name nobody, and reports show and filter what is owed by owner and company.
+#[tokio::test]
+async fn what_is_still_owed_is_known_with_its_owner_and_company() {
+    let owner = ("hubspot_owner_id", "53118204");
+    let mut invoices = [0; 2];
+    let world = World::open(|account| {
+        let invoice = |status| [("hs_amount_billed", "80"), ("hs_invoice_status", status), owner];
+        invoices = ["open", "paid"].map(|status| account.create(Kind::Invoice, &invoice(status)));
+    })
+    .await;
+    let [open, paid] = invoices;
+    let owner_of = async |id| world.stored(record::Kind::Invoice, id).await.and_then(|stored| stored.record?.owner);
+    assert!(owner_of(open).await.is_some());
+    assert_eq!(owner_of(paid).await, None, "nothing speaks of it before it changes");
+}
+
 #[tokio::test]
 async fn the_walk_goes_on_where_it_stopped_and_finds_what_changed_meanwhile() {
     // The account lets two searches a second pass, so the walk stops after two pages in each cycle.
@@ -137,12 +153,13 @@ async fn a_report_that_is_added_later_gets_the_histories_that_it_needs() {
     let mut world = World::new(|_| {}).await;
     let at = |moment: &str| moment.parse::<Timestamp>().unwrap().as_millisecond();
     let past = |moment| world.account().in_the_past(at(moment));
-    let values = [("hs_amount_billed", "80"), ("hs_invoice_status", "open")];
+    let values = [("hs_amount_billed", "40"), ("hs_invoice_status", "open")];
+    let paid = [("hs_amount_paid", "40"), ("hs_invoice_status", "paid")];
     let invoice = past("2025-08-10T10:00:00Z").create(Kind::Invoice, &values);
-    past("2025-08-12T10:00:00Z").set(Kind::Invoice, invoice, &[("hs_amount_paid", "40")]);
+    past("2025-08-12T10:00:00Z").set(Kind::Invoice, invoice, &paid);
     past("2026-02-02T10:00:00Z").set(Kind::Invoice, invoice, &[("hs_number", "INV-7")]);
     let older = past("2024-08-10T10:00:00Z").create(Kind::Invoice, &values);
-    past("2024-09-12T10:00:00Z").set(Kind::Invoice, older, &[("hs_amount_paid", "40")]);
+    past("2024-09-12T10:00:00Z").set(Kind::Invoice, older, &paid);
     world.cycle().await;
     world.cycle_after(60).await;
     let days = "SELECT date FROM entries WHERE figure = 'invoice_receipt' ORDER BY date";

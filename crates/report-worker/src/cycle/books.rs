@@ -228,10 +228,12 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
             for (id, cause) in &page.failed {
                 tracing::warn!(%kind, id, cause, "a record cannot be read for the opening balance");
             }
-            let changed_since: Vec<RecordKey> = page
+            // A list names neither owner nor company, and has nothing that only a filter reads. What is owed is in every report
+            // from now on, however old it is.
+            let to_read: Vec<RecordKey> = page
                 .records
                 .iter()
-                .filter(|record| record.updated_at >= histories_since)
+                .filter(|record| record.updated_at >= histories_since || is_open(record))
                 .map(|record| record.key)
                 .collect();
             opening.records += page.records.len() as u64;
@@ -254,7 +256,7 @@ pub(super) async fn open(app: &App, books: &Books, now: Timestamp) -> Result<(),
                 .collect();
             let ledger =
                 |stored: &StoredRecord, invoice: Option<&StoredRecord>| ledger::of(books, stored, invoice, now);
-            app.store.open_with(&records, &changed_since, (&name, &opening), ledger, now).await?;
+            app.store.open_with(&records, &to_read, (&name, &opening), ledger, now).await?;
         }
         tracing::info!(%kind, records = opening.records, "the opening balance holds these records");
     }
@@ -279,8 +281,11 @@ pub(super) async fn payments_since(
 
 /// The day an open invoice is due, for the midnight step.
 pub(super) fn open_until(record: &Record, books: &Books) -> Option<jiff::civil::Date> {
-    let open = record.key.kind == Kind::Invoice
+    if is_open(record) { civil_date(record.property("hs_due_date")?, &books.zone) } else { None }
+}
+
+fn is_open(record: &Record) -> bool {
+    record.key.kind == Kind::Invoice
         && record.archived_at.is_none()
-        && record.property("hs_invoice_status") == Some("open");
-    if open { civil_date(record.property("hs_due_date")?, &books.zone) } else { None }
+        && record.property("hs_invoice_status") == Some("open")
 }
