@@ -4,7 +4,7 @@ use hubspot_simulator::{Kind, Limits};
 use jiff::Timestamp;
 use report_worker::domain::record;
 
-use crate::world::{NOW_MS, PORTAL, World, definitions, row, titles};
+use crate::world::{NOW_MS, PORTAL, World, definitions, row, section, titles};
 
 const SEARCH_DEALS: &str = "POST /crm/objects/deals/search";
 
@@ -173,4 +173,41 @@ async fn a_report_that_is_added_later_gets_the_histories_that_it_needs() {
     assert_eq!(world.calls("POST /crm/objects/invoices/batch/read"), reads + 1);
     world.cycle_after(60).await;
     assert_eq!(world.calls("POST /crm/objects/invoices/batch/read"), reads + 1);
+}
+
+#[tokio::test]
+async fn a_filter_that_is_added_later_knows_what_is_owed_and_what_was_just_won() {
+    let mut world = World::new(|_| {}).await;
+    let past = world.account().in_the_past(NOW_MS - 400 * 86_400_000);
+    for (number, comments) in [("INV-1", "Rent"), ("INV-2", "Sale")] {
+        let values = [("hs_amount_billed", "80"), ("hs_invoice_status", "open"), ("hs_comments", comments)];
+        past.create(Kind::Invoice, &[&values[..], &[("hs_number", number)]].concat());
+    }
+    world.cycle().await;
+    world.clock.advance(1_000);
+    for (name, kind) in [("Roof", "newbusiness"), ("Renewal", "existingbusiness")] {
+        let values = [("dealname", name), ("amount", "5"), ("dealstage", "closedwon"), ("dealtype", kind)];
+        world.create(Kind::Deal, &values).await;
+    }
+    world.cycle().await;
+    let filtered = |sections, properties| {
+        format!(
+            "schedule = \"daily\"\nat = \"06:00\"\nsections = [{sections}]\nfilter = {{ properties = {{ {properties} }} }}"
+        )
+    };
+    let toml = format!(
+        "[reports.rent]\n{}\n[reports.new]\n{}",
+        filtered("\"ageing\"", "hs_comments = [\"Rent\"]"),
+        filtered("\"won\"", "dealtype = [\"newbusiness\"]")
+    );
+    world.app = world.colleague(definitions(&toml).await).await;
+    world.cycle_after(60).await;
+    let reads = world.calls("POST /crm/objects/invoices/batch/read");
+    world.cycle_at("2026-11-23T05:00:00Z").await;
+    assert_eq!(world.calls("POST /crm/objects/invoices/batch/read"), reads, "they were asked for once");
+    for (report, title, expected) in [("rent", "Oldest open invoices", "INV-1"), ("new", "Deals won", "Roof")] {
+        let document = world.newest(report).await;
+        let named: Vec<&str> = section(&document, title).unwrap().rows.iter().map(|row| &*row.name).collect();
+        assert_eq!(named, [expected], "{report}");
+    }
 }

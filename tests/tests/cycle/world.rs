@@ -154,8 +154,9 @@ impl World {
         let folder = self.folder.path();
         let queue = Embedded::open(folder.join("colleague.sqlite"), EmbeddedSettings::default()).await.unwrap();
         let store = Store::open(&self.books).await.unwrap();
+        let crm = crm_settings(&self.simulator, &Settings::default().access_token);
+        let crm = Crm::new(CrmSettings { extra_properties: definitions.properties(), ..crm }).unwrap();
         let settings = cycle::Settings { definitions: Arc::new(definitions), ..self.app.settings.clone() };
-        let crm = crm(&self.simulator, &Settings::default().access_token);
         App::new(Queue::Embedded(queue), store, crm, self.app.mailer.clone(), settings)
     }
 

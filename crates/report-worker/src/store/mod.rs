@@ -35,7 +35,7 @@ pub use due::Due;
 pub use glance::{Glance, MOST_COUNTED, MailHead, Recipient, SetAsideEvent};
 pub use mails::{MailState, OutgoingMail, RecipientState, WaitingMail};
 pub use periods::{NewPeriod, NowTold, Series, StoredPeriod};
-pub use records::{NewChange, Outcome, RecordState, StoredRecord};
+pub use records::{NewChange, Outcome, RecordState, StoredRecord, Which};
 pub use reports::{NewReport, PendingChange};
 pub use snapshot::{Happened, Mark, Snapshot};
 pub use status::Figures;

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use super::changes::write_change;
 use super::due::{self, Due};
 use super::facts::write_fact;
-use super::ledger::{self, ONE_RECORD};
+use super::ledger::{self, ONE_RECORD, STILL};
 use super::rows::{parts, statement};
 use super::{BadValue, Db, Store, StoreError, insert_new, json, kind, retried, to_json};
 use crate::domain::changes::Change;
@@ -87,6 +87,15 @@ pub struct Outcome {
     pub changes: Vec<NewChange>,
     /// True for an invoice that is shown otherwise than before: its payments, which are shown as it is, follow.
     pub payments_follow: bool,
+}
+
+/// Which records are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Which {
+    /// Those that were last modified in this time, by HubSpot's clock.
+    pub modified: Range<Timestamp>,
+    /// And of invoices those on which something is owed.
+    pub or_owed: bool,
 }
 
 impl Store {
@@ -198,31 +207,40 @@ impl Store {
         Ok(rows.into_iter().map(|(id,)| RecordKey { portal_id, kind: Kind::Invoice, id }).collect())
     }
 
-    /// The keys of records of a kind that were last modified in a time, by HubSpot's clock, after an id, in the order of their
-    /// ids. Those that are archived, merged or gone are not among them.
+    /// The keys of some records of a kind, after an id, in the order of their ids. Those that are archived, merged or gone are
+    /// not among them.
     ///
     /// # Errors
     /// Fails where the books cannot be read.
-    pub async fn keys_modified(
+    pub async fn keys_of(
         &self,
         portal_id: i64,
         of: Kind,
         after: i64,
-        modified: Range<Timestamp>,
+        which: &Which,
         limit: u32,
     ) -> Result<Vec<RecordKey>, StoreError> {
-        let rows: Vec<(i64,)> = sqlx::query_as(
+        let or_owed = if which.or_owed && of == Kind::Invoice {
+            format!(
+                "OR EXISTS (SELECT 1 FROM balances b WHERE b.portal_id = records.portal_id \
+                 AND b.record_id = records.record_id AND b.until_date = '{STILL}')"
+            )
+        } else {
+            String::new()
+        };
+        let sql = format!(
             "SELECT record_id FROM records WHERE portal_id = ? AND kind = ? AND record_id > ? AND state = 'known' \
-             AND updated_at >= ? AND updated_at < ? ORDER BY record_id LIMIT ?",
-        )
-        .bind(portal_id)
-        .bind(of.as_str())
-        .bind(after)
-        .bind(modified.start.as_millisecond())
-        .bind(modified.end.as_millisecond())
-        .bind(i64::from(limit))
-        .fetch_all(self.pool())
-        .await?;
+             AND ((updated_at >= ? AND updated_at < ?) {or_owed}) ORDER BY record_id LIMIT ?"
+        );
+        let rows: Vec<(i64,)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(portal_id)
+            .bind(of.as_str())
+            .bind(after)
+            .bind(which.modified.start.as_millisecond())
+            .bind(which.modified.end.as_millisecond())
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await?;
         Ok(rows.into_iter().map(|(id,)| RecordKey { portal_id, kind: of, id }).collect())
     }
 
