@@ -3,7 +3,7 @@
 use super::{Page, ageing, corrections, home, noun_of, recurring, section_of};
 use crate::domain::entries::Figure;
 use crate::domain::money::SumTooLarge;
-use crate::report::document::{Before, Headline};
+use crate::report::document::{Before, Headline, Section};
 use crate::report::period_figures::{Recurring, Tally};
 use crate::report::section::SectionKind;
 use crate::report::words::{Noun, fill};
@@ -12,18 +12,30 @@ use crate::report::words::{Noun, fill};
 pub(super) type Of = (SectionKind, Headline);
 
 /// The sections that have a headline of their own, in the order of their headlines.
-const FIGURES: [SectionKind; 5] =
-    [SectionKind::Won, SectionKind::Lost, SectionKind::Created, SectionKind::Received, SectionKind::Refunds];
+const FIGURES: [SectionKind; 8] = [
+    SectionKind::Won,
+    SectionKind::Lost,
+    SectionKind::Created,
+    SectionKind::Received,
+    SectionKind::Paid,
+    SectionKind::PartPaid,
+    SectionKind::Refunds,
+    SectionKind::Voided,
+];
 
 /// The order of the news in a subject: what a reader wants to know first.
-const NEWS: [SectionKind; 7] = [
+const NEWS: [SectionKind; 11] = [
     SectionKind::Won,
     SectionKind::Corrections,
     SectionKind::Received,
+    SectionKind::Paid,
+    SectionKind::PartPaid,
+    SectionKind::Voided,
     SectionKind::Created,
     SectionKind::Refunds,
     SectionKind::Lost,
     SectionKind::Overdue,
+    SectionKind::Recurring,
 ];
 
 /// The headlines of what the report shows.
@@ -80,7 +92,9 @@ fn is_shown(page: &Page<'_>, figure: SectionKind) -> bool {
     let of = |sections: &[S]| sections.iter().any(|section| page.has(*section));
     let only_figures = page.definition.sections.iter().all(|section| *section == S::Figures);
     let same: &[S] = match figure {
-        S::Won => &[S::ByOwner, S::ByPipeline, S::ByCompany],
+        // What was paid on invoices is told with the money received.
+        S::Paid | S::PartPaid if is_shown(page, S::Received) => return false,
+        S::Won | S::Lost => &[S::ByOwner, S::ByPipeline, S::ByCompany],
         S::Overdue => &[S::Ageing],
         _ => &[],
     };
@@ -135,11 +149,12 @@ pub(super) fn converted(page: &Page<'_>) -> Vec<SectionKind> {
     FIGURES.into_iter().filter(|figure| is_shown(page, *figure)).collect()
 }
 
-/// What the subject says, the most important first: `3 deals won €45,300.00`.
-pub(super) fn news(page: &Page<'_>, headlines: &[Of]) -> Vec<String> {
+/// What the subject says, the most important first: `3 deals won €45,300.00`. Where the tables that are news have no headline
+/// of their own, it says which there are, and how long: `Not billable (2)`.
+pub(super) fn news(page: &Page<'_>, headlines: &[Of], tables: &[&Section]) -> Vec<String> {
     let locale = page.locale();
     let of = |kind| headlines.iter().filter(move |(of, headline)| *of == kind && headline.count > 0);
-    let news: Vec<String> = NEWS
+    let mut news: Vec<String> = NEWS
         .into_iter()
         .flat_map(of)
         .map(|(_, headline)| {
@@ -152,5 +167,11 @@ pub(super) fn news(page: &Page<'_>, headlines: &[Of]) -> Vec<String> {
             format!("{count} {} {sums}", headline.label).trim_end().to_owned()
         })
         .collect();
+    if news.is_empty() {
+        let rows = |table: &Section| i64::try_from(table.rows.len() + table.cut).unwrap_or(i64::MAX);
+        // The rows of the ageing are its buckets; what is in them is listed besides.
+        let listed = tables.iter().filter(|table| table.key != SectionKind::Ageing.as_str());
+        news.extend(listed.map(|table| format!("{} ({})", table.title, locale.count(rows(table)))));
+    }
     if news.is_empty() { vec![page.words.period.nothing_new.to_owned()] } else { news }
 }

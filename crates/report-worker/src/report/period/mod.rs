@@ -50,7 +50,9 @@ pub fn build(definition: &Definition, figures: &PeriodFigures, scene: &Scene<'_>
     let could_be_news = |kind: &SectionKind| !matches!(kind, SectionKind::Figures | SectionKind::Ageing);
     let is_state = |key: &str| [SectionKind::Ageing.as_str(), ageing::OLDEST].contains(&key);
     let is_about_state = !definition.sections.iter().any(could_be_news);
-    let has_news = sections.iter().any(|section| is_about_state || !is_state(&section.key))
+    let is_news = |section: &&Section| is_about_state || !is_state(&section.key);
+    let tables: Vec<&Section> = sections.iter().filter(is_news).collect();
+    let has_news = !tables.is_empty()
         || headlines
             .iter()
             .any(|(kind, headline)| could_be_news(kind) && *kind != SectionKind::Overdue && headline.count > 0);
@@ -59,7 +61,7 @@ pub fn build(definition: &Definition, figures: &PeriodFigures, scene: &Scene<'_>
     let document = Document {
         name: definition.name.clone(),
         locale: scene.locale,
-        subject: page.subject(&title, &headlines),
+        subject: page.subject(&title, &headlines::news(&page, &headlines, &tables)),
         title,
         date: page.date(),
         headlines: headlines.into_iter().filter(|_| shows_figures).map(|(_, headline)| headline).collect(),
@@ -151,9 +153,9 @@ impl<'a> Page<'a> {
     }
 
     /// The subject: the period, the news, as much of it as a list of mails shows, and the report's title.
-    fn subject(&self, title: &str, headlines: &[headlines::Of]) -> String {
+    fn subject(&self, title: &str, news: &[String]) -> String {
         let mut text = format!("{}{}", capitalised(&self.date()), self.words.colon);
-        for (index, part) in headlines::news(self, headlines).iter().enumerate() {
+        for (index, part) in news.iter().enumerate() {
             if index > 0 && text.chars().count() + part.chars().count() > SUBJECT_CHARACTERS {
                 text.push_str(&format!(" {}", self.words.and_more));
                 break;

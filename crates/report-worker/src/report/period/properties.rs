@@ -166,6 +166,23 @@ fn texts(value: &serde_json::Value, found: &mut Vec<String>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    /// Always: only a report that calls its period quiet says in its subject that there is nothing new.
+    #[test]
+    fn nothing_is_new_only_in_a_quiet_period(
+        lines in prop::collection::vec(line(), 0..6),
+        ageing in prop::collection::vec(balance(), 0..3),
+        sections in prop::sample::subsequence(SectionKind::ALL.map(|(kind, _)| kind).to_vec(), 1..4),
+    ) {
+        let definition = Definition { sections, ..definition(Cadence::Monthly) };
+        let Built { document, is_empty } =
+            in_scene(Language::En, |scene| build(&definition, &figures(lines, ageing), scene).unwrap());
+        let words = document.locale.words().period;
+        let is_quiet = document.notes.iter().any(|note| note == words.quiet);
+        prop_assert_eq!(is_quiet, is_empty);
+        prop_assert!(is_quiet || !document.subject.contains(words.nothing_new), "{}", document.subject);
+        prop_assert!(!document.subject.contains(":  "), "{}", document.subject);
+    }
+
     /// Always: a table lists each of its entries once, and its sum, its headline and its summaries are those of the entries.
     #[test]
     fn sums_are_those_of_their_rows(lines in prop::collection::vec(line(), 0..80)) {

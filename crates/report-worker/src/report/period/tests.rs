@@ -207,6 +207,47 @@ fn a_quiet_period_says_so() {
     assert!(!about_ageing.is_empty, "it is what this report is about");
 }
 
+#[test]
+fn a_subject_says_whatever_is_news() {
+    use SectionKind as S;
+    let subject = |sections: &[S], of: Option<Figure>| {
+        let Built { document, is_empty } = built(Language::En, Cadence::Monthly, |definition, figures, _| {
+            definition.sections = sections.to_vec();
+            figures.lines.retain(|line| of.is_none_or(|figure| line.entry.figure == figure));
+            figures.corrections.clear();
+        });
+        assert!(!is_empty && document.notes[0] != language_words(Language::En).period.quiet);
+        document.subject
+    };
+    let subjects = [
+        subject(&[S::Paid], None),
+        subject(&[S::Voided, S::PartPaid], None),
+        subject(&[S::Figures, S::Recurring], None),
+        subject(&[S::Figures], Some(Figure::InvoiceVoided)),
+        subject(&[S::Paid, S::Received], None),
+        subject(&[S::NonBillable], None),
+        subject(&[S::Overdue], None),
+        subject(&[S::ByOwner], Some(Figure::Lost)),
+        subject(&[S::Ageing], None),
+    ];
+    insta::assert_snapshot!(subjects.join("\n"), @r"
+    November 2026: 3 invoices paid €13,995.50 · Month end
+    November 2026: 1 invoice part paid €10,000.00, 1 invoice voided €450.00 · Month end
+    November 2026: 3 deals won with monthly recurring revenue (MRR) €1,695.00 and $450.00 · Month end
+    November 2026: 1 invoice voided €450.00, 4 invoices overdue on 30 Nov 2026 €23,835.40 and $2,150.00 · Month end
+    November 2026: 4 payments received €23,995.50 · Month end
+    November 2026: Not billable (1) · Month end
+    November 2026: 4 invoices overdue on 30 Nov 2026 €23,835.40 and $2,150.00 · Month end
+    November 2026: 3 deals lost €9,890.00 · Month end
+    November 2026: 4 invoices overdue on 30 Nov 2026 €23,835.40 and $2,150.00 · Month end
+    ");
+    let current = built(Language::De, Cadence::Monthly, |definition, figures, _| {
+        definition.sections = vec![S::Figures, S::Ageing];
+        figures.ageing.retain(|balance| balance.owed.due.is_none());
+    });
+    insta::assert_snapshot!(current.document.subject, @"November 2026: Älteste offene Posten (1) · Month end");
+}
+
 fn language_words(language: Language) -> &'static Words {
     Locale { language, dates: Dates::Local }.words()
 }
@@ -255,7 +296,7 @@ fn only_what_is_asked_for_is_there() {
     assert!(document.headlines.is_empty());
     let keys: Vec<_> = document.sections.iter().map(|section| &*section.key).collect();
     assert_eq!(keys, ["corrections", "corrected", "by-owner"], "corrections first, and nothing empty");
-    insta::assert_snapshot!(document.subject, @"November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50 · Month end");
+    insta::assert_snapshot!(document.subject, @"November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 3 deals lost €9,890.00 · Month end");
     assert!(section(&document, "by-owner").chart.is_some());
 }
 
