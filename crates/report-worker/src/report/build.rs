@@ -93,10 +93,14 @@ pub fn build(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Resu
     let mut tables = deals::tables(definition, items, scene)?;
     tables.extend(invoices::tables(definition, items, scene)?);
     let corrections = corrections(definition, items, scene)?;
+    let apart = invoices::not_billable(definition, items, scene);
+    // What is not billable is news only where there is no other.
+    let only = apart.iter().filter(|_| tables.is_empty() && corrections.is_none());
     let (news, headlines): (Vec<_>, Vec<_>) =
-        tables.iter().chain(&corrections).map(|table| (table.news.clone(), table.headline.clone())).unzip();
+        tables.iter().chain(&corrections).chain(only).map(|table| (table.news.clone(), table.headline.clone())).unzip();
     // In the figures the news comes first; the mail opens with what the reader was told wrongly.
     tables.splice(0..0, corrections);
+    tables.extend(apart);
     let words = scene.words();
     let title = definition.title(words);
     let date = scene.locale.date(scene.now.to_zoned(scene.rules.zone.clone()).date());
@@ -166,9 +170,6 @@ impl Table {
         rows: Vec<(Row, Option<Money>)>,
         scene: &Scene<'_>,
     ) -> Result<Option<Self>, SumTooLarge> {
-        if rows.is_empty() {
-            return Ok(None);
-        }
         let (mut totals, mut left_out) = (Totals::default(), 0);
         for (_, money) in &rows {
             match money {
@@ -176,25 +177,43 @@ impl Table {
                 None => left_out += 1,
             }
         }
-        let (count, sums, words) = (rows.len(), totals.all_sums(), scene.words());
+        let (count, sums, rows) = (rows.len(), totals.all_sums(), rows.into_iter().map(|(row, _)| row).collect());
+        let total = (!sums.is_empty()).then(|| Total { column: columns_of.len() - 1, sums: sums.clone() });
+        let table = Self::apart(key, noun, columns_of, rows, count, scene);
+        Ok(table.map(|table| Self {
+            news: format!("{} {}", table.news, scene.locale.sums(&sums)).trim_end().to_owned(),
+            headline: Headline { sums, ..table.headline },
+            section: Section { total, left_out, ..table.section },
+        }))
+    }
+
+    /// Makes a table whose money is not added up, about so many records, or nothing where there are no rows.
+    pub(super) fn apart(
+        key: &str,
+        noun: &Noun,
+        columns_of: &[ColumnOf],
+        rows: Vec<Row>,
+        count: usize,
+        scene: &Scene<'_>,
+    ) -> Option<Self> {
+        let words = scene.words();
         let one = scene.locale.is_one(count);
         let (label, short) = if one { (noun.one, noun.short_one) } else { (noun.many, noun.short_many) };
-        let news = format!("{count} {short} {}", scene.locale.sums(&sums));
-        Ok(Some(Self {
-            news: news.trim_end().to_owned(),
-            headline: Headline { label: label.to_owned(), count, sums: sums.clone(), instead: None, before: None },
+        (!rows.is_empty()).then(|| Self {
+            news: format!("{count} {short}"),
+            headline: Headline { label: label.to_owned(), count, sums: Vec::new(), instead: None, before: None },
             section: Section {
                 key: key.to_owned(),
                 title: noun.title.to_owned(),
                 record_column: words.columns.record.to_owned(),
                 columns: columns(columns_of, words),
-                rows: rows.into_iter().map(|(row, _)| row).collect(),
-                total: (!sums.is_empty()).then(|| Total { column: columns_of.len() - 1, sums }),
-                left_out,
+                rows,
+                total: None,
+                left_out: 0,
                 cut: 0,
                 chart: None,
             },
-        }))
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The invoices and the money received for them.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::build::{
@@ -7,6 +9,7 @@ use super::build::{
 };
 use super::definition::Definition;
 use super::document::{Cell, ColumnKind, Row, Value};
+use super::section::SectionKind;
 use super::words::{Columns, Noun, Nouns};
 use crate::domain::changes::ChangeKind;
 use crate::domain::money::{Amount, Money, SumTooLarge};
@@ -81,7 +84,7 @@ pub(super) fn tables(definition: &Definition, items: &[Item], scene: &Scene<'_>)
     let nouns = &scene.words().nouns;
     let mut tables = sorted(came, definition, items, scene)?;
     let (mut received, mut refunded) = payments(items, scene);
-    let by_invoice = receipts(items, scene);
+    let by_invoice = receipts(items.iter().filter(|item| item.now.billable), scene);
     received.extend(by_invoice.0);
     refunded.extend(by_invoice.1);
     let money = [
@@ -102,19 +105,18 @@ fn sorted(
     scene: &Scene<'_>,
 ) -> Result<Vec<Table>, SumTooLarge> {
     let (notes, nouns) = (&scene.words().notes, &scene.words().nouns);
+    let tells_created = definition.is_news(ChangeKind::InvoiceCreated);
     let mut tables = Vec::new();
     for sort in sorts.iter().filter(|sort| definition.is_news(sort.kind)) {
         let rows = invoices(definition, items, sort)
+            .filter(|(item, _)| item.now.billable)
             .map(|(item, at)| {
                 let (figures, money) = (sort.figures)(item, scene);
                 let mut row = invoice_row(item, at, figures, scene);
-                if !item.now.billable {
-                    row.notes.push(notes.not_billable.to_owned());
-                }
-                if sort.kind == ChangeKind::InvoiceVoided {
+                if sort.kind == ChangeKind::InvoiceVoided && tells_created && item.was.is_none() {
                     row.notes.push(notes.voided_untold.to_owned());
                 }
-                (row, money.filter(|_| item.now.billable))
+                (row, money)
             })
             .collect();
         let [moment, first, last] = sort.headings;
@@ -129,6 +131,46 @@ fn sorted(
         tables.extend(Table::new(sort.key, (sort.noun)(nouns), &columns, rows, scene)?);
     }
     Ok(tables)
+}
+
+/// What happened to invoices that only track data, in a table of their own that nothing is added up of; as news they are so
+/// many, whatever happened to each.
+pub(super) fn not_billable(definition: &Definition, items: &[Item], scene: &Scene<'_>) -> Option<Table> {
+    const COLUMNS: [ColumnOf; 5] = [
+        (|columns| columns.company, ColumnKind::Text),
+        (|columns| columns.what_happened, ColumnKind::Text),
+        (|columns| columns.date, ColumnKind::Date),
+        (|columns| columns.when, ColumnKind::Moment),
+        (|columns| columns.amount, ColumnKind::Money),
+    ];
+    if !definition.sections.contains(&SectionKind::NonBillable) {
+        return None;
+    }
+    let nouns = &scene.words().nouns;
+    let what = |noun: &Noun| Cell::from(Value::Text(noun.short_one.to_owned()));
+    let mut rows = Vec::new();
+    for sort in SORTS.iter().filter(|sort| definition.is_news(sort.kind)) {
+        for (item, at) in invoices(definition, items, sort).filter(|(item, _)| !item.now.billable) {
+            let figure = (sort.figures)(item, scene).0.pop();
+            let what = what((sort.noun)(nouns));
+            let mut cells = vec![company(item), what, business_date(item, at, scene), moment(at, scene)];
+            cells.extend(figure);
+            rows.push(row(item, scene, cells));
+        }
+    }
+    let (received, refunded) = receipts(items.iter().filter(|item| !item.now.billable), scene);
+    let money = [
+        (ChangeKind::PaymentReceived, &nouns.received, received),
+        (ChangeKind::PaymentRefunded, &nouns.refunded, refunded),
+    ];
+    for (_, noun, of) in money.into_iter().filter(|(kind, ..)| definition.is_news(*kind)) {
+        rows.extend(of.into_iter().map(|(mut row, _)| {
+            row.cells.insert(1, what(noun));
+            row
+        }));
+    }
+    let records: BTreeSet<_> = rows.iter().map(|row| row.url.clone()).collect();
+    Table::apart(SectionKind::NonBillable.as_str(), &nouns.not_billable, &COLUMNS, rows, records.len(), scene)
 }
 
 /// The invoices that a table is about, and when each came into it. What was created and voided before anybody was told
@@ -222,9 +264,9 @@ fn payments(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
 }
 
 /// Money received and given back by the invoices' paid amounts, until the account keeps payment records.
-fn receipts(items: &[Item], scene: &Scene<'_>) -> (Rows, Rows) {
+fn receipts<'i>(items: impl Iterator<Item = &'i Item>, scene: &Scene<'_>) -> (Rows, Rows) {
     let (mut received, mut refunded) = (Vec::new(), Vec::new());
-    for item in items.iter().filter(|item| item.record.key.kind == Kind::Invoice) {
+    for item in items.filter(|item| item.record.key.kind == Kind::Invoice) {
         let settled = match scene.payments_since {
             None => Some(item.now.settled.clone()),
             // All that was paid until then was told by the first report after it.

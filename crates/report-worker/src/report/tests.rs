@@ -284,3 +284,89 @@ fn a_report_says_whether_it_is_complete_and_why_not() {
     Complétude non assurée : 1 200 enregistrements ne peuvent pas être lus dans HubSpot et figurent tels que lus en dernier, ou manquent; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 3 enregistrements; 4 événements envoyés par HubSpot depuis le 22/11/2026 00:05 n’ont pas pu être compris.
     ");
 }
+
+/// Adds an invoice of 100 euros that only tracks data: not billable since 7:00 UTC, when it was issued.
+fn add_not_billable(items: &mut Vec<Item>, scene: &Scene<'_>, then: &[(&str, Timestamp, &str)]) {
+    let issued = at("2026-11-22T07:00:00Z");
+    let mut history = vec![
+        ("hs_amount_billed", issued, "100"),
+        ("hs_invoice_billable", issued, "false"),
+        ("hs_invoice_status", issued, "open"),
+    ];
+    history.extend(then);
+    let record = sample::record(scene.account.portal_id, Kind::Invoice, 209, &history);
+    let now = Position::now(&record, &scene.rules);
+    let changes = from_history(&record, &scene.rules);
+    items.push(Item { record, was: None, now, changes, unsettled: false, invoice: None });
+}
+
+#[test]
+fn invoices_that_are_not_billable_stand_apart() {
+    let later = at("2026-11-22T09:00:00Z");
+    let paid = [("hs_amount_paid", later, "100"), ("hs_invoice_status", later, "paid")];
+    let plain = built("invoices", as_is).document;
+    let mut document = built("invoices", |items, scene| add_not_billable(items, scene, &paid)).document;
+    assert_eq!((&document.subject, &document.headlines), (&plain.subject, &plain.headlines));
+    let apart = document.sections.pop().unwrap();
+    assert_eq!(document.sections, plain.sections, "the tables of the others are as they are without it");
+    assert_eq!((&*apart.key, &*apart.title, &apart.total, apart.left_out), ("non-billable", "Not billable", &None, 0));
+    let rows = apart.rows.iter().map(|row| {
+        assert!(row.notes.is_empty() && row.name == "invoice 209");
+        row.cells.iter().map(|cell| Locale::default().cell(cell)).collect::<Vec<_>>().join(" | ")
+    });
+    insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+    — | created | 22 Nov 2026 (no date in HubSpot) | 22 Nov 2026 08:00 | €100.00
+    — | paid | 22 Nov 2026 (no date in HubSpot) | 22 Nov 2026 10:00 | €100.00
+    — | received | 22 Nov 2026 | 22 Nov 2026 10:00 | €100.00
+    ");
+    for (language, _) in Language::ALL {
+        let locale = Locale { language, dates: Dates::Local };
+        let subject = built_in(locale, "invoices", |items, scene| {
+            items.clear();
+            add_not_billable(items, scene, &paid);
+        })
+        .document
+        .subject;
+        let word = locale.words().nouns.not_billable.short_one;
+        assert!(subject.contains(&format!("1 {word} ·")), "it is one, whatever happened to it: {subject}");
+    }
+}
+
+#[test]
+fn what_is_not_billable_is_told_only_by_reports_that_have_such_a_section() {
+    let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
+    let rules =
+        Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
+    let completeness = complete_as_of("2026-11-21T23:05:00Z");
+    let (locale, now) = (Locale::default(), at("2026-11-22T17:30:00Z"));
+    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
+    let mut items = Vec::new();
+    add_not_billable(&mut items, &scene, &[]);
+    let mut created = Definition::on("created", vec![changes::ChangeKind::InvoiceCreated]);
+    assert!(!build(&created, &items, &scene).unwrap().is_empty);
+    created.sections.retain(|section| *section != SectionKind::NonBillable);
+    assert!(build(&created, &items, &scene).unwrap().is_empty);
+}
+
+#[test]
+fn an_invoice_was_voided_before_anybody_was_told_only_where_that_is_so() {
+    use changes::ChangeKind as K;
+    let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
+    let rules =
+        Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
+    let completeness = complete_as_of("2026-11-21T23:05:00Z");
+    let (locale, now) = (Locale::default(), at("2026-11-22T17:30:00Z"));
+    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
+    let mut items = sample(&scene);
+    items.retain(|item| item.record.name() == "INV-1003");
+    let is_said = |kinds: &[K], items: &[Item]| {
+        let section =
+            build(&Definition::on("voided", kinds.to_vec()), items, &scene).unwrap().document.sections.remove(0);
+        assert_eq!((section.key.as_str(), section.rows.len()), ("voided", 1));
+        section.rows[0].notes.iter().any(|note| note == Locale::default().words().notes.voided_untold)
+    };
+    assert!(!is_said(&[K::InvoiceVoided], &items), "it was in the books when they were opened");
+    items[0].was = None;
+    assert!(!is_said(&[K::InvoiceVoided], &items), "this report tells nobody what is created");
+    assert!(is_said(&[K::InvoiceCreated, K::InvoiceVoided], &items));
+}

@@ -121,7 +121,7 @@ pub(super) fn list(page: &Page<'_>, section: SectionKind) -> Result<Option<Secti
 /// What happened to invoices that only track data: listed, and in no sum.
 pub(super) fn not_billable(page: &Page<'_>) -> Option<Section> {
     let lines: Vec<&Line> = page.figures.lines.iter().filter(|line| !line.entry.billable).collect();
-    let title = page.words.period.titles.not_billable;
+    let title = page.words.nouns.not_billable.title;
     (!lines.is_empty()).then(|| table(page, SectionKind::NonBillable, title, &NOT_BILLABLE, &lines))
 }
 

@@ -77,6 +77,13 @@ pub(in crate::report) const DE: Words = Words {
             one: "Erstattung",
             many: "Erstattungen",
         },
+        not_billable: Noun {
+            title: "Nicht abrechenbar",
+            short_one: "nicht abrechenbar",
+            short_many: "nicht abrechenbar",
+            one: "nicht abrechenbare Rechnung",
+            many: "nicht abrechenbare Rechnungen",
+        },
         corrections: Noun {
             title: "Korrekturen",
             short_one: "Korrektur",

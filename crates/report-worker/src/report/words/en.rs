@@ -59,6 +59,13 @@ pub(in crate::report) const EN: Words = Words {
             one: "refund",
             many: "refunds",
         },
+        not_billable: Noun {
+            title: "Not billable",
+            short_one: "non-billable",
+            short_many: "non-billable",
+            one: "non-billable invoice",
+            many: "non-billable invoices",
+        },
         corrections: Noun {
             title: "Corrections",
             short_one: "correction",

@@ -77,6 +77,13 @@ pub(in crate::report) const FR: Words = Words {
             one: "remboursement",
             many: "remboursements",
         },
+        not_billable: Noun {
+            title: "Non facturables",
+            short_one: "non facturable",
+            short_many: "non facturables",
+            one: "facture non facturable",
+            many: "factures non facturables",
+        },
         corrections: Noun {
             title: "Corrections",
             short_one: "correction",

@@ -60,6 +60,7 @@ pub(super) struct Nouns {
     pub(super) voided: Noun,
     pub(super) received: Noun,
     pub(super) refunded: Noun,
+    pub(super) not_billable: Noun,
     pub(super) corrections: Noun,
 }
 

@@ -32,7 +32,6 @@ pub(in crate::report) struct PeriodWords {
 pub(in crate::report) struct Titles {
     pub(in crate::report) became_overdue: &'static str,
     pub(in crate::report) recurring: &'static str,
-    pub(in crate::report) not_billable: &'static str,
     pub(in crate::report) by_owner: &'static str,
     pub(in crate::report) by_pipeline: &'static str,
     pub(in crate::report) by_company: &'static str,
@@ -147,7 +146,6 @@ pub(super) const EN: PeriodWords = PeriodWords {
     titles: Titles {
         became_overdue: "Became overdue",
         recurring: "Recurring revenue",
-        not_billable: "Not billable",
         by_owner: "Closed deals by owner",
         by_pipeline: "Closed deals by pipeline",
         by_company: "Closed deals by company",
@@ -240,7 +238,6 @@ pub(super) const DE: PeriodWords = PeriodWords {
     titles: Titles {
         became_overdue: "Überfällig geworden",
         recurring: "Wiederkehrender Umsatz",
-        not_billable: "Nicht abrechenbar",
         by_owner: "Abgeschlossene Deals nach Zuständigen",
         by_pipeline: "Abgeschlossene Deals nach Pipeline",
         by_company: "Abgeschlossene Deals nach Unternehmen",
@@ -337,7 +334,6 @@ pub(super) const FR: PeriodWords = PeriodWords {
     titles: Titles {
         became_overdue: "Passées en retard",
         recurring: "Revenus récurrents",
-        not_billable: "Non facturables",
         by_owner: "Transactions conclues par responsable",
         by_pipeline: "Transactions conclues par pipeline",
         by_company: "Transactions conclues par entreprise",
