@@ -700,7 +700,7 @@ class Expected:
         self.figures.append((label, count, {} if instead is not None else money(sums), *was))
 
     def open_with(self):
-        for section in ("won", "lost", "created", "received", "refunds"):
+        for section in ("won", "lost", "created", "received", "refunds", "voided"):
             tally, before = self.tallies[section], self.before[section]
             if not (tally.count or before.count):
                 continue

@@ -46,5 +46,5 @@ pub(super) fn completeness(scene: &Scene<'_>) -> String {
             .collect();
         doubts.push(fill(words.left_out, &[&scene.locale.list(&kinds)]));
     }
-    fill(words.not_known, &[&doubts.join("; ")])
+    fill(words.not_known, &[&doubts.join(scene.words().semicolon)])
 }

@@ -280,8 +280,8 @@ fn a_report_says_whether_it_is_complete_and_why_not() {
     Not known to be complete: 1,200 records cannot be read from HubSpot and are as last read, or missing; HubSpot did not show in time what it had told of 3 records; 4 events that HubSpot sent since 22 Nov 2026 00:05 could not be understood.
     Vollständigkeit nicht gesichert: 1 Datensatz lässt sich aus HubSpot nicht lesen und steht auf dem zuletzt gelesenen Stand oder fehlt; HubSpot hat nicht rechtzeitig gezeigt, was es zu 1 Datensatz gemeldet hatte; 1 Ereignis, das HubSpot seit 22.11.2026 00:05 gesendet hat, war nicht zu verstehen.
     Vollständigkeit nicht gesichert: 1.200 Datensätze lassen sich aus HubSpot nicht lesen und stehen auf dem zuletzt gelesenen Stand oder fehlen; HubSpot hat nicht rechtzeitig gezeigt, was es zu 3 Datensätzen gemeldet hatte; 4 Ereignisse, die HubSpot seit 22.11.2026 00:05 gesendet hat, waren nicht zu verstehen.
-    Complétude non assurée : 1 enregistrement ne peut pas être lu dans HubSpot et figure tel que lu en dernier, ou manque; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 1 enregistrement; 1 événement envoyé par HubSpot depuis le 22/11/2026 00:05 n’a pas pu être compris.
-    Complétude non assurée : 1 200 enregistrements ne peuvent pas être lus dans HubSpot et figurent tels que lus en dernier, ou manquent; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 3 enregistrements; 4 événements envoyés par HubSpot depuis le 22/11/2026 00:05 n’ont pas pu être compris.
+    Complétude non assurée : 1 enregistrement ne peut pas être lu dans HubSpot et figure tel que lu en dernier, ou manque ; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 1 enregistrement ; 1 événement envoyé par HubSpot depuis le 22/11/2026 00:05 n’a pas pu être compris.
+    Complétude non assurée : 1 200 enregistrements ne peuvent pas être lus dans HubSpot et figurent tels que lus en dernier, ou manquent ; HubSpot n’a pas montré à temps ce qu’il avait annoncé pour 3 enregistrements ; 4 événements envoyés par HubSpot depuis le 22/11/2026 00:05 n’ont pas pu être compris.
     ");
 }
 

@@ -68,7 +68,7 @@ fn of(page: &Page<'_>, figure: SectionKind) -> Result<Option<Chart>, SumTooLarge
         drawn.push(Bar { label, sum, is_marked });
     }
     if order.len() > 1 {
-        alt = format!("{alt}; {}", words.chart.other_currencies);
+        alt = format!("{alt}{}{}", page.words.semicolon, words.chart.other_currencies);
     }
     Ok(Some(Chart { alt, bars: drawn }))
 }

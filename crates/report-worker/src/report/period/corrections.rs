@@ -174,7 +174,7 @@ fn entries(page: &Page<'_>, entries: &[&Entry]) -> Result<Cell, SumTooLarge> {
     let unbillable = entries.iter().any(|entry| !entry.billable).then(|| page.words.notes.not_billable.to_owned());
     let notes: Vec<String> =
         figure.map(|entry| told(page, entry)).into_iter().chain(cell.note.clone()).chain(unbillable).collect();
-    Ok(if notes.is_empty() { cell } else { cell.noted(notes.join("; ")) })
+    Ok(if notes.is_empty() { cell } else { cell.noted(notes.join(page.words.semicolon)) })
 }
 
 /// The figure and the period of an entry: `won, October 2026`.

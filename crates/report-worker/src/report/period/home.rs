@@ -68,5 +68,5 @@ pub(super) fn rates(page: &Page<'_>, figures: &[SectionKind]) -> Option<String> 
             texts.push(format!("{currency} {rate} ({})", range(locale.date(first), locale.date(last))));
         }
     }
-    (!texts.is_empty()).then(|| fill(words.home.rates, &[&texts.join("; ")]))
+    (!texts.is_empty()).then(|| fill(words.home.rates, &[&texts.join(page.words.semicolon)]))
 }

@@ -72,8 +72,11 @@ pub(super) struct Card {
 #[derive(Debug, Serialize)]
 pub(super) struct Figure {
     pub(super) text: String,
-    /// Its change against the period before.
+    /// Its change against the period before, which is named.
     pub(super) change: Option<String>,
+    /// The same without the period.
+    #[serde(skip)]
+    percent: Option<String>,
 }
 
 impl Page {
@@ -144,28 +147,28 @@ impl Card {
         let is_correction = label == nouns.one || label == nouns.many;
         let count = counted(headline.count, locale);
         let before = headline.before.as_ref();
-        let against = |change: Option<String>| {
-            let (change, before) = (change?, before?);
-            Some(fill(MailWords::of(locale.language).against, &[&change, &one_line(&before.period)]))
+        let figure = |text: String, percent: Option<String>| {
+            let percent = percent.filter(|_| before.is_some());
+            let against = MailWords::of(locale.language).against;
+            let change =
+                percent.as_deref().zip(before).map(|(it, before)| fill(against, &[it, &one_line(&before.period)]));
+            Figure { text, change, percent }
         };
         let sum_before = |sum: &Sum| {
             let sums = before.map_or(&[][..], |before| &before.sums);
             sums.iter().find(|before| before.currency() == sum.currency()).map_or(0, |sum| sum.minor())
         };
         let mut figures: Vec<Figure> = match &headline.instead {
-            Some(instead) => vec![Figure { text: line_of(instead, INSTEAD_CHARACTERS), change: None }],
+            Some(instead) => vec![figure(line_of(instead, INSTEAD_CHARACTERS), None)],
             None => figures_of(headline)
-                .map(|sum| Figure {
-                    text: locale.money(sum),
-                    change: against(change(sum.minor(), sum_before(&sum), locale)),
-                })
+                .map(|sum| figure(locale.money(sum), change(sum.minor(), sum_before(&sum), locale)))
                 .collect(),
         };
         if !figures.is_empty() {
             return Self { label: format!("{count} {label}"), figures, is_correction };
         }
         let [now, earlier] = [headline.count, before.map_or(0, |before| before.count)].map(|count| count as i128);
-        figures.push(Figure { text: count, change: against(change(now, earlier, locale)) });
+        figures.push(figure(count, change(now, earlier, locale)));
         Self { label, figures, is_correction }
     }
 
@@ -190,18 +193,22 @@ fn figures_of(headline: &Headline) -> impl Iterator<Item = Sum> {
     headline.sums.iter().copied().chain(gone)
 }
 
-/// The hidden line: the figures that the subject does not say and how all of them have changed, then what it is about.
+/// The hidden line: the figures that the subject does not say or that have changed, against a period that is named once, then
+/// what it is about.
 fn preheader(document: &Document) -> String {
     let (locale, colon) = (document.locale, document.locale.words().colon);
-    let mut parts = Vec::new();
+    let (mut parts, mut is_period_named) = (Vec::new(), false);
     for headline in &document.headlines {
         let figures: Vec<String> = Card::new(headline, locale)
             .figures
             .into_iter()
-            .filter_map(|Figure { text, change }| match (document.subject.contains(&text), change) {
-                (true, change) => change,
-                (false, Some(change)) => Some(format!("{text} ({change})")),
-                (false, None) => Some(text),
+            .filter_map(|Figure { text, change, percent }| {
+                let said = if is_period_named { percent } else { change };
+                is_period_named |= said.is_some();
+                match said {
+                    Some(change) => Some(format!("{text} ({change})")),
+                    None => Some(text).filter(|text| !document.subject.contains(text)),
+                }
             })
             .collect();
         if !figures.is_empty() {

@@ -90,10 +90,10 @@ fn headlines_say_how_they_have_changed() {
         JPY 700
         $0.00 (−100.0% vs September 2026)
     ");
-    insta::assert_snapshot!(rendered.preheader, @"deals won: +13.3% vs September 2026, JPY 700, $0.00 (−100.0% vs September 2026) · Won: Rahmenvertrag 1 – Größe & Söhne, Rahmenvertrag 2 – Größe & Söhn…");
+    insta::assert_snapshot!(rendered.preheader, @"deals won: €45,300.00 (+13.3% vs September 2026), JPY 700, $0.00 (−100.0%) · Won: Rahmenvertrag 1 – Größe & Söhne, Rahmenvertrag 2 – Größe & Söhne, Ra…");
     assert!(rendered.html.contains(&rendered.preheader.replace('&', "&amp;")));
     let german = render(&document(Language::De, Vec::new()), false).text.replace('\u{A0}', "~");
-    insta::assert_snapshot!(german.lines().nth(2).unwrap(), @"    45.300,00~€ (+13,3~% gegenüber September 2026)");
+    insta::assert_snapshot!(german.lines().nth(2).unwrap(), @"    45.300,00~€ (+13,3~% ggü. September 2026)");
 }
 
 #[test]

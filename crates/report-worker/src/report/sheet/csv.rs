@@ -108,7 +108,7 @@ fn lines(document: &Document, section: &Section, index: usize, places: &[&Place]
             }
         }
     }
-    lines[0][width - 1] = text(&notes.join("; "));
+    lines[0][width - 1] = text(&notes.join(document.locale.words().semicolon));
     lines
 }
 

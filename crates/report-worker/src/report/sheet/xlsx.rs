@@ -227,7 +227,7 @@ impl<'d> Writer<'d> {
                 }
             }
             let last = column_number(self.slots.len() - 1);
-            write_text(sheet, (at, last), &notes.join("; "), &self.formats.wrapped)?;
+            write_text(sheet, (at, last), &notes.join(self.document.locale.words().semicolon), &self.formats.wrapped)?;
         }
         Ok(())
     }

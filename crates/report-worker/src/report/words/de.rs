@@ -9,6 +9,7 @@ pub(in crate::report) const DE: Words = Words {
     and: "und",
     and_more: "und mehr",
     colon: ": ",
+    semicolon: "; ",
     total: "Summe",
     not_added_up: "nicht summiert: {}",
     sent_by: "Gesendet von Closing Bell.",

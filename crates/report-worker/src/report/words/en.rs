@@ -9,6 +9,7 @@ pub(in crate::report) const EN: Words = Words {
     and: "and",
     and_more: "and more",
     colon: ": ",
+    semicolon: "; ",
     total: "Total",
     not_added_up: "not added up: {}",
     sent_by: "Sent by Closing Bell.",

@@ -9,6 +9,7 @@ pub(in crate::report) const FR: Words = Words {
     and: "et",
     and_more: "et d’autres",
     colon: "\u{A0}: ",
+    semicolon: "\u{A0}; ",
     total: "Total",
     not_added_up: "hors total\u{A0}: {}",
     sent_by: "Envoyé par Closing Bell.",

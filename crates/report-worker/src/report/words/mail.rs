@@ -5,7 +5,8 @@ use super::super::locale::Language;
 /// The texts of one language.
 #[derive(Debug)]
 pub(in crate::report) struct MailWords {
-    /// A change and the period it is reckoned from: `+12.5% vs October 2026`.
+    /// A change and the period it is reckoned from: `+12.5% vs October 2026`. The names of periods stand for themselves, so no
+    /// text around one may ask for an article or a case.
     pub(in crate::report) against: &'static str,
     /// Rows that do not stand in the mail and do in its attachment.
     pub(in crate::report) attached_one: &'static str,
@@ -27,14 +28,14 @@ impl MailWords {
                 elsewhere_many: "{} more in HubSpot",
             },
             Language::De => &Self {
-                against: "{} gegenüber {}",
+                against: "{} ggü. {}",
                 attached_one: "{} weitere Zeile; alle stehen im Anhang",
                 attached_many: "{} weitere Zeilen; alle stehen im Anhang",
                 elsewhere_one: "{} weitere Zeile in HubSpot",
                 elsewhere_many: "{} weitere Zeilen in HubSpot",
             },
             Language::Fr => &Self {
-                against: "{} par rapport à {}",
+                against: "{} vs {}",
                 attached_one: "{} ligne de plus\u{A0}; toutes sont dans la pièce jointe",
                 attached_many: "{} lignes de plus\u{A0}; toutes sont dans la pièce jointe",
                 elsewhere_one: "{} ligne de plus dans HubSpot",

@@ -35,6 +35,7 @@ pub(super) struct Words {
     pub(super) and: &'static str,
     pub(super) and_more: &'static str,
     pub(super) colon: &'static str,
+    pub(super) semicolon: &'static str,
     pub(super) total: &'static str,
     pub(super) not_added_up: &'static str,
     pub(super) sent_by: &'static str,
@@ -216,6 +217,16 @@ mod tests {
         assert!(blanks(&EN).iter().sum::<usize>() > 50, "they are found");
         assert_eq!(blanks(&DE), blanks(&EN));
         assert_eq!(blanks(&FR), blanks(&EN));
+    }
+
+    #[test]
+    fn french_has_a_space_that_does_not_break_before_double_signs() {
+        let shown = format!("{FR:?}").replace("\\u{a0}", "\u{A0}");
+        for text in shown.split('"').skip(1).step_by(2) {
+            for (at, _) in text.match_indices([';', ':', '?', '!']) {
+                assert!(text[..at].ends_with('\u{A0}'), "{text}");
+            }
+        }
     }
 
     #[test]

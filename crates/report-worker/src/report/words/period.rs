@@ -59,6 +59,7 @@ pub(in crate::report) struct Ageing {
 /// What is said of a correction.
 #[derive(Debug)]
 pub(in crate::report) struct Corrected {
+    /// Behind it stands the name of a period, without article or case.
     pub(in crate::report) now_in: &'static str,
     pub(in crate::report) left: &'static str,
     pub(in crate::report) joined: &'static str,
@@ -159,7 +160,7 @@ pub(super) const EN: PeriodWords = PeriodWords {
         no_due_date: "no due date",
     },
     corrected: Corrected {
-        now_in: "now in {}",
+        now_in: "counted in: {}",
         left: "no longer in this report",
         joined: "now in this report",
         changed: "changed",
@@ -255,7 +256,7 @@ pub(super) const DE: PeriodWords = PeriodWords {
         no_due_date: "ohne Fälligkeitsdatum",
     },
     corrected: Corrected {
-        now_in: "jetzt {}",
+        now_in: "zählt zu: {}",
         left: "nicht mehr in diesem Bericht",
         joined: "jetzt in diesem Bericht",
         changed: "geändert",
@@ -347,7 +348,7 @@ pub(super) const FR: PeriodWords = PeriodWords {
         no_due_date: "sans date d’échéance",
     },
     corrected: Corrected {
-        now_in: "désormais {}",
+        now_in: "compte dans\u{A0}: {}",
         left: "n’est plus dans ce rapport",
         joined: "désormais dans ce rapport",
         changed: "modifié",
