@@ -201,6 +201,8 @@ fn a_chart_is_a_picture_with_a_name_and_a_description() {
     let [Image { content_id, png }] = &images[..] else { panic!("{images:?}") };
     assert_eq!(html.matches(&format!("<img src=\"cid:{content_id}\" width=\"520\" height=\"230\"")).count(), 2);
     assert!(html.contains("alt=\"Won by &quot;company&quot;\"") && text.contains("\nWon by \"company\"\n"));
+    let caption = html.matches("<p class=\"m\" aria-hidden=\"true\"").count();
+    assert!(caption == 2 && html.contains("<bdi>Won by &quot;company&quot;</bdi></p>"), "it is there to read, too");
     assert!(
         html.contains("<bdi>2: شركة</bdi> · <bdi>3: 株式会社</bdi>"),
         "what the picture cannot write stands below it"
