@@ -681,7 +681,7 @@ class Expected:
                     as_sent = series.totals_before.get(section, {}).get(currency)
                     now = self.before[section].sums.get(currency)
                     row["as_sent"] = Money(currency, as_sent or 0)
-                    row["with_corrections"] = None if now is None else Money(currency, now)
+                    row["with_corrections"] = Money(currency, now or 0)
                 rows.append(row)
         if rows:
             self.tables["corrected"] = rows

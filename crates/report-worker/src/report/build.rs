@@ -18,7 +18,7 @@ use crate::domain::position::{Position, Standing};
 use crate::domain::record::Record;
 
 /// The longest news in a subject, in characters: what lists of mails show on a wide screen.
-const SUBJECT_CHARACTERS: usize = 110;
+const SUBJECT_CHARACTERS: usize = 112;
 
 /// Where and when a report is built.
 #[derive(Debug, Clone)]

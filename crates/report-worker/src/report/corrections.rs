@@ -68,9 +68,9 @@ pub(super) fn corrections(
     let (count, sums, words) = (rows.len(), net.sums(), scene.words());
     let noun = if scene.locale.is_one(count) { words.nouns.corrections.one } else { words.nouns.corrections.many };
     let instead = sums.is_empty().then(|| words.notes.no_net_effect.to_owned());
-    let effect = instead.clone().unwrap_or_else(|| scene.locale.sums(&sums));
+    let effect = instead.clone().unwrap_or_else(|| scene.locale.changes(&sums));
     Ok(Some(Table {
-        news: format!("{count} {noun} {effect}"),
+        news: format!("{count} {noun} ({effect})"),
         headline: Headline { label: noun.to_owned(), count, sums: sums.clone(), instead, before: None },
         section: Section {
             key: "corrections".to_owned(),

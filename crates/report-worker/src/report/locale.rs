@@ -81,6 +81,12 @@ impl Locale {
         self.list(&sums.iter().map(|&sum| self.money(sum)).collect::<Vec<_>>())
     }
 
+    /// The same as changes, each with its sign: `+€250.00 and −$5.00`.
+    pub(super) fn changes(self, sums: &[Sum]) -> String {
+        let signed = |&sum: &Sum| format!("{}{}", if sum.minor() > 0 { "+" } else { "" }, self.money(sum));
+        self.list(&sums.iter().map(signed).collect::<Vec<_>>())
+    }
+
     /// A whole number.
     pub fn count(self, count: i64) -> String {
         let thousands = match self.language {

@@ -71,7 +71,7 @@ fn as_is(_: &mut Vec<Item>, _: &Scene<'_>) {}
 #[test]
 fn the_closed_deals_report_reads_well() {
     let document = built("closed-deals", as_is).document;
-    insta::assert_snapshot!(document.subject, @"Closed deals: 2 won €12,300.50 and $8,400.00, 1 lost €990.00, 1 correction −€5,200.00 · 22 Nov 2026");
+    insta::assert_snapshot!(document.subject, @"Closed deals: 2 won €12,300.50 and $8,400.00, 1 lost €990.00, 1 correction (−€5,200.00) · 22 Nov 2026");
     insta::assert_snapshot!("closed_deals_text", render(&document, false).text);
 }
 

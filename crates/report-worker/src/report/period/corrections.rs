@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Page, capitalised, headlines, noun_of, section_of, total};
 use crate::domain::entries::{Correction, Entry, Figure};
-use crate::domain::money::{Sum, SumTooLarge, Totals};
+use crate::domain::money::{Money, Sum, SumTooLarge, Totals};
 use crate::domain::period::Period;
 use crate::domain::record::RecordKey;
 use crate::report::build::{ColumnOf, amount, moment};
@@ -23,7 +23,7 @@ pub(super) fn sections(page: &Page<'_>) -> Result<Vec<Section>, SumTooLarge> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let net = net(page)?;
+    let net = tallies(page)?;
     let title = page.words.nouns.corrections.title;
     let corrections = Section {
         // Won deals and paid invoices have no common sum.
@@ -36,28 +36,42 @@ pub(super) fn sections(page: &Page<'_>) -> Result<Vec<Section>, SumTooLarge> {
 /// How many there are, and their net effect: on each figure, where it is more than one.
 pub(super) fn headline(page: &Page<'_>) -> Result<Option<Headline>, SumTooLarge> {
     let (count, net) = (rows(page)?.len(), net(page)?);
-    let mut sums = Vec::new();
-    let mut parts = Vec::new();
-    for (figure, tally) in net.values() {
-        sums = tally.totals.sums();
-        if !sums.is_empty() {
-            parts.push(format!("{} {}", noun_of(*figure, page.words).short_many, page.locale().sums(&sums)));
-        }
-    }
-    let instead = match parts.as_slice() {
-        [] => Some(page.words.notes.no_net_effect.to_owned()),
-        _ if net.len() == 1 => None,
-        parts => Some(parts.join(", ")),
-    };
-    if instead.is_some() {
-        sums.clear();
-    }
+    let is_one_sum = matches!(&net[..], [(_, sums)] if !sums.is_empty());
+    let sums = net.first().filter(|_| is_one_sum).map(|(_, sums)| sums.clone()).unwrap_or_default();
+    let instead = (!is_one_sum).then(|| effect(page, &net, |sums| page.locale().sums(sums)));
     let label = page.noun(&page.words.nouns.corrections, count).to_owned();
     Ok((count > 0).then_some(Headline { label, count, sums, instead, before: None }))
 }
 
+/// The net effect for a subject, where it must not read as news: `won +€250.00, lost −$5.00`.
+pub(super) fn news(page: &Page<'_>) -> Result<String, SumTooLarge> {
+    let short = |sums: &[Sum]| match sums {
+        [_, _, _, ..] => fill(page.words.period.in_currencies, &[&sums.len().to_string()]),
+        sums => page.locale().changes(sums),
+    };
+    Ok(effect(page, &net(page)?, short))
+}
+
+/// A net effect in words: of each figure, where it is more than one.
+fn effect(page: &Page<'_>, net: &[(Figure, Vec<Sum>)], write: impl Fn(&[Sum]) -> String) -> String {
+    let parts: Vec<String> = match net {
+        [(_, sums)] => Some(write(sums)).filter(|_| !sums.is_empty()).into_iter().collect(),
+        all => all
+            .iter()
+            .filter(|(_, sums)| !sums.is_empty())
+            .map(|(figure, sums)| format!("{} {}", noun_of(*figure, page.words).short_many, write(sums)))
+            .collect(),
+    };
+    if parts.is_empty() { page.words.notes.no_net_effect.to_owned() } else { parts.join(", ") }
+}
+
+/// The net effect of all corrections on each figure that any is of, without the currencies in which it is nothing.
+fn net(page: &Page<'_>) -> Result<Vec<(Figure, Vec<Sum>)>, SumTooLarge> {
+    Ok(tallies(page)?.into_values().map(|(figure, tally)| (figure, tally.totals.sums())).collect())
+}
+
 /// The net effect of all corrections, by the section that a figure is listed in.
-fn net(page: &Page<'_>) -> Result<BTreeMap<SectionKind, (Figure, Tally)>, SumTooLarge> {
+fn tallies(page: &Page<'_>) -> Result<BTreeMap<SectionKind, (Figure, Tally)>, SumTooLarge> {
     let mut net = BTreeMap::new();
     for correction in page.figures.corrections.iter().flat_map(|record| &record.corrections) {
         let entry = net.entry(section_of(correction.figure));
@@ -213,7 +227,13 @@ fn corrected(page: &Page<'_>) -> Result<Option<Section>, SumTooLarge> {
             let of = |totals: &Totals| {
                 let sums: Vec<Sum> =
                     totals.all_sums().into_iter().filter(|sum| sum.currency() == net.currency()).collect();
-                Cell::from(if is_known && !sums.is_empty() { Value::Sums(sums) } else { Value::Nothing })
+                // What is known to be nothing is told apart from what is not reckoned.
+                let nothing = || Money::from_minor(0, net.currency()).map(Sum::from).into_iter().collect();
+                Cell::from(match (is_known, sums.is_empty()) {
+                    (false, _) => Value::Nothing,
+                    (true, true) => Value::Sums(nothing()),
+                    (true, false) => Value::Sums(sums),
+                })
             };
             let name = capitalised(noun_of(effect.figure, page.words).many);
             let cells = vec![of(&effect.told), Value::Sums(vec![net]).into(), of(&now)];

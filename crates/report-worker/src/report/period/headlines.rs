@@ -151,27 +151,25 @@ pub(super) fn converted(page: &Page<'_>) -> Vec<SectionKind> {
 
 /// What the subject says, the most important first: `3 deals won €45,300.00`. Where the tables that are news have no headline
 /// of their own, it says which there are, and how long: `Not billable (2)`.
-pub(super) fn news(page: &Page<'_>, headlines: &[Of], tables: &[&Section]) -> Vec<String> {
+pub(super) fn news(page: &Page<'_>, headlines: &[Of], tables: &[&Section]) -> Result<Vec<String>, SumTooLarge> {
     let locale = page.locale();
-    let of = |kind| headlines.iter().filter(move |(of, headline)| *of == kind && headline.count > 0);
-    let mut news: Vec<String> = NEWS
-        .into_iter()
-        .flat_map(of)
-        .map(|(_, headline)| {
-            let sums = match (&headline.instead, headline.sums.as_slice()) {
-                (Some(instead), _) => instead.clone(),
-                (None, sums @ [_, _, _, ..]) => fill(page.words.period.in_currencies, &[&sums.len().to_string()]),
-                (None, sums) => locale.sums(sums),
+    let count = |count: usize| locale.count(i64::try_from(count).unwrap_or(i64::MAX));
+    let mut news = Vec::new();
+    for kind in NEWS {
+        for (_, headline) in headlines.iter().filter(|(of, headline)| *of == kind && headline.count > 0) {
+            let sums = match (kind, &headline.instead, headline.sums.as_slice()) {
+                (SectionKind::Corrections, ..) => format!("({})", corrections::news(page)?),
+                (_, Some(instead), _) => instead.clone(),
+                (_, None, sums @ [_, _, _, ..]) => fill(page.words.period.in_currencies, &[&sums.len().to_string()]),
+                (_, None, sums) => locale.sums(sums),
             };
-            let count = locale.count(i64::try_from(headline.count).unwrap_or(i64::MAX));
-            format!("{count} {} {sums}", headline.label).trim_end().to_owned()
-        })
-        .collect();
+            news.push(format!("{} {} {sums}", count(headline.count), headline.label).trim_end().to_owned());
+        }
+    }
     if news.is_empty() {
-        let rows = |table: &Section| i64::try_from(table.rows.len() + table.cut).unwrap_or(i64::MAX);
         // The rows of the ageing are its buckets; what is in them is listed besides.
         let listed = tables.iter().filter(|table| table.key != SectionKind::Ageing.as_str());
-        news.extend(listed.map(|table| format!("{} ({})", table.title, locale.count(rows(table)))));
+        news.extend(listed.map(|table| format!("{} ({})", table.title, count(table.rows.len() + table.cut))));
     }
-    if news.is_empty() { vec![page.words.period.nothing_new.to_owned()] } else { news }
+    Ok(if news.is_empty() { vec![page.words.period.nothing_new.to_owned()] } else { news })
 }

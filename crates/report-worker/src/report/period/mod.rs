@@ -36,7 +36,7 @@ use crate::domain::period::Period;
 use crate::domain::record::{Kind, RecordKey};
 
 /// The longest news in a subject, in characters: what lists of mails show on a wide screen.
-const SUBJECT_CHARACTERS: usize = 110;
+const SUBJECT_CHARACTERS: usize = 112;
 
 /// Builds the report of a period.
 ///
@@ -61,7 +61,7 @@ pub fn build(definition: &Definition, figures: &PeriodFigures, scene: &Scene<'_>
     let document = Document {
         name: definition.name.clone(),
         locale: scene.locale,
-        subject: page.subject(&title, &headlines::news(&page, &headlines, &tables)),
+        subject: page.subject(&title, &headlines::news(&page, &headlines, &tables)?),
         title,
         date: page.date(),
         headlines: headlines.into_iter().filter(|_| shows_figures).map(|(_, headline)| headline).collect(),

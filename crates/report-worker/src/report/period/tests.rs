@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::{ChangeKind, Rules};
 use crate::domain::completeness::Completeness;
-use crate::domain::entries::Correction;
+use crate::domain::entries::{Correction, Entry};
 use crate::domain::money::Amount;
 use crate::domain::period::{Cadence, Calendar};
 use crate::report::definition::{Schedule, Trigger};
@@ -86,21 +86,21 @@ fn a_subject_says_the_news_of_any_period() {
         }
     }
     insta::assert_snapshot!(subjects.join("\n"), @r"
-    30 Nov 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [by-owner]
-    30.11.2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [by-owner]
-    30/11/2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [by-owner]
-    Week of 23 Nov 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50 and more · Month end [by-owner]
-    Woche vom 23.11.2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [by-owner]
-    Semaine du 23/11/2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [by-owner]
-    November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [won]
-    November 2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [won]
-    Novembre 2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [won]
-    Q3 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [won]
-    3. Quartal 2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 € und mehr · Month end [won]
-    T3 2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [won]
-    2025: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 4 payments received €23,995.50 and more · Month end [won]
-    2025: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen −12.800,50 €, 4 Zahlungseingänge 23.995,50 € und mehr · Month end [won]
-    2025 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections −12 800,50 € et d’autres · Month end [won]
+    30 Nov 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections (−€12,800.50), 4 payments received €23,995.50 and more · Month end [by-owner]
+    30.11.2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen (−12.800,50 €) und mehr · Month end [by-owner]
+    30/11/2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections (−12 800,50 €) et d’autres · Month end [by-owner]
+    Week of 23 Nov 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections (−€12,800.50) and more · Month end [by-owner]
+    Woche vom 23.11.2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen (−12.800,50 €) und mehr · Month end [by-owner]
+    Semaine du 23/11/2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections (−12 800,50 €) et d’autres · Month end [by-owner]
+    November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections (−€12,800.50), 4 payments received €23,995.50 and more · Month end [won]
+    November 2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen (−12.800,50 €) und mehr · Month end [won]
+    Novembre 2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections (−12 800,50 €) et d’autres · Month end [won]
+    Q3 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections (−€12,800.50), 4 payments received €23,995.50 and more · Month end [won]
+    3. Quartal 2026: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen (−12.800,50 €) und mehr · Month end [won]
+    T3 2026 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections (−12 800,50 €) et d’autres · Month end [won]
+    2025: 9 deals won €97,121.25 and $19,650.00, 2 corrections (−€12,800.50), 4 payments received €23,995.50 and more · Month end [won]
+    2025: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 2 Korrekturen (−12.800,50 €), 4 Zahlungseingänge 23.995,50 € und mehr · Month end [won]
+    2025 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 2 corrections (−12 800,50 €) et d’autres · Month end [won]
     ");
 }
 
@@ -118,9 +118,9 @@ fn a_single_thing_agrees_in_every_language() {
         .subject
     });
     insta::assert_snapshot!(subjects.join("\n"), @r"
-    November 2026: 1 deal won €23,750.00, 1 correction −€12,300.50, 1 deal lost €990.00 · Acme
-    November 2026: 1 gewonnener Deal 23.750,00 €, 1 Korrektur −12.300,50 €, 1 verlorener Deal 990,00 € · Acme
-    Novembre 2026 : 1 transaction gagnée 23 750,00 €, 1 correction −12 300,50 €, 1 transaction perdue 990,00 € · Acme
+    November 2026: 1 deal won €23,750.00, 1 correction (−€12,300.50), 1 deal lost €990.00 · Acme
+    November 2026: 1 gewonnener Deal 23.750,00 €, 1 Korrektur (−12.300,50 €), 1 verlorener Deal 990,00 € · Acme
+    Novembre 2026 : 1 transaction gagnée 23 750,00 €, 1 correction (−12 300,50 €), 1 transaction perdue 990,00 € · Acme
     ");
 }
 
@@ -296,7 +296,7 @@ fn only_what_is_asked_for_is_there() {
     assert!(document.headlines.is_empty());
     let keys: Vec<_> = document.sections.iter().map(|section| &*section.key).collect();
     assert_eq!(keys, ["corrections", "corrected", "by-owner"], "corrections first, and nothing empty");
-    insta::assert_snapshot!(document.subject, @"November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections −€12,800.50, 3 deals lost €9,890.00 · Month end");
+    insta::assert_snapshot!(document.subject, @"November 2026: 9 deals won €97,121.25 and $19,650.00, 2 corrections (−€12,800.50), 3 deals lost €9,890.00 · Month end");
     assert!(section(&document, "by-owner").chart.is_some());
 }
 
@@ -385,6 +385,7 @@ fn figures_of_several_sorts_have_no_common_sum() {
     assert_eq!(section(&document, "corrections").total, None);
     let headline = document.headlines.last().unwrap();
     insta::assert_snapshot!(document.locale.headline(headline), @"3 corrections: won −€12,800.50, created −€5,200.00");
+    assert!(document.subject.contains(", 3 corrections (won −€12,800.50, created −€5,200.00)"), "{}", document.subject);
     let rows = section(&document, "corrected").rows.into_iter().map(|row| {
         let cells: Vec<_> = row.cells.iter().map(|cell| document.locale.cell(cell)).collect();
         format!("{}: {}", row.name, cells.join(" | "))
@@ -392,6 +393,33 @@ fn figures_of_several_sorts_have_no_common_sum() {
     insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
     Deals won, October 2026: €46,040.50 | −€12,800.50 | €33,240.00
     Invoices created, October 2026: €17,500.00 | −€5,200.00 | €12,300.00
+    ");
+}
+
+#[test]
+fn corrections_are_told_with_their_signs_and_nothing_is_a_sum_too() {
+    let document = built(Language::En, Cadence::Monthly, |_, figures, _| {
+        figures.lines.clear();
+        let moved = figures.corrections.remove(0);
+        let added = |amount, currency| {
+            let mut come = moved.clone();
+            let Correction { was, now, .. } = &mut come.corrections[0];
+            *now = was.take().map(|was| Entry { amount: Amount::read(Some(amount), currency), ..was });
+            come
+        };
+        let mut gone = moved.clone();
+        gone.corrections[0].was.as_mut().unwrap().amount = Amount::read(Some("5"), "GBP");
+        figures.corrections = vec![added("250", "EUR"), gone];
+    })
+    .document;
+    assert!(document.subject.contains("2 corrections (+€250.00 and −£5.00)"), "{}", document.subject);
+    let rows = section(&document, "corrected")
+        .rows
+        .into_iter()
+        .map(|row| row.cells.iter().map(|cell| document.locale.cell(cell)).collect::<Vec<_>>().join(" | "));
+    insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+    €32,990.00 | €250.00 | €33,240.00
+    £5.00 | −£5.00 | £0.00
     ");
 }
 
