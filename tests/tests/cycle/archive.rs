@@ -12,7 +12,8 @@ use report_worker::store::Store;
 
 use crate::world::{World, definitions, section};
 
-const DAILY: &str = "[reports.daily]\nschedule = \"daily\"\nat = \"06:00\"\nsections = [\"won\", \"corrections\"]\n";
+const DAILY: &str = "[reports.daily]\nschedule = \"daily\"\nat = \"06:00\"\nsections = [\"won\", \"corrections\"]\n\
+                     attachments = [\"csv\"]\n";
 
 /// The books with a deal of 22 November that is told with 100 euro, and has 130 since.
 async fn told_otherwise() -> (World, i64) {
@@ -75,15 +76,22 @@ async fn a_sent_period_comes_back_byte_for_byte_also_after_a_revision() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let revised: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(revised["revision"], 2);
-    assert!(revised["text"].as_str().unwrap().contains("€130.00"), "{revised}");
+    let (subject, text) = (revised["subject"].as_str().unwrap(), revised["text"].as_str().unwrap());
+    assert!(subject.starts_with("22 Nov 2026, revision 2: 1 deal won €130.00, 1 correction €30.00"), "{subject}");
+    assert!(text.contains("€100.00 (won, 22 Nov 2026)") && text.contains("€130.00 (won, 22 Nov 2026)"), "{text}");
     assert_eq!(revised["recipients"][0]["state"], "waiting");
     let answers = world.ask("SELECT CAST(bytes AS CHAR) FROM mails ORDER BY created_at").await.pop().unwrap();
     assert!(answers.contains(&format!("In-Reply-To: <{}>", sent.message_id)), "{answers}");
 
+    let ended = bell(&world, &[&period[..], &["--revision", "2", "--output", "out"]].concat()).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(String::from_utf8(written(world.folder.path(), "daily-2026-11-22-r2.eml")).unwrap().contains("revision"));
     let ended = bell(&world, &[&period[..], &["--revision", "1", "--resend", "--output", "out"]].concat()).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains("sent again to 1 recipient"), "{}", ended.stdout);
     assert_eq!(written(world.folder.path(), "daily-2026-11-22.eml"), sent.bytes);
+    let [first, second] = ["", "-r2"].map(|of| written(world.folder.path(), &format!("daily-2026-11-22{of}.csv")));
+    assert_ne!(first, second, "neither file takes the place of the other");
     assert_eq!(world.ask("SELECT DISTINCT state FROM mail_recipients").await, ["waiting"]);
     assert_eq!(world.ask("SELECT CAST(COUNT(*) AS CHAR) FROM mails").await, ["2"], "no third mail");
 }

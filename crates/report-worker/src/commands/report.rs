@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{WrongUsage, print};
 use crate::config::{Environment, ReportConfig};
-use crate::cycle::{Addresses, Archive};
+use crate::cycle::{Addresses, Archive, of_revision};
 use crate::domain::period::Period;
 use crate::report::{Definition, Document, Schedule, Trigger, render};
 use crate::store::{Books, MailHead, Store, StoredPeriod};
@@ -36,7 +36,8 @@ pub(super) struct Args {
     /// Build the period anew from the books, and send it as an answer to the first mail (needs SMTP_URL, MAIL_FROM, MAIL_TO)
     #[arg(long)]
     revise: bool,
-    /// Write the mail as it was sent (NAME-PERIOD.eml), its text, its HTML and its files into this folder
+    /// Write the mail as it was sent (NAME-PERIOD.eml, of a revision NAME-PERIOD-r2.eml), its text, its HTML and its files into
+    /// this folder
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Print the result as JSON
@@ -234,7 +235,7 @@ fn write(
         Some((_, schedule)) => Period::containing(schedule.cadence, from, calendar).name(calendar),
         None => from.to_string(),
     };
-    let stem = format!("{}-{period}", args.name);
+    let stem = format!("{}-{}", args.name, of_revision(&period, shown.revision.unwrap_or(1)));
     let mut contents = vec![(format!("{stem}.txt"), shown.text.clone().into_bytes())];
     if let Some((_, bytes)) = &shown.mail {
         contents.push((format!("{stem}.eml"), bytes.clone()));

@@ -156,10 +156,7 @@ impl View<'_> {
             let days = series.from..period.to;
             let stand = now.iter().filter(|line| days.contains(&line.date()) && line.entry.figure.is_corrected());
             let lines = stand.cloned().collect();
-            let face = now.last().or(mark.told.last()).map(|line| line.face.clone());
-            if let Some(face) = face.filter(|_| !corrections.is_empty()) {
-                late.push(Late { key: mark.key, face, corrections, refiltered });
-            }
+            late.extend(Late::of(&mark, &now, corrections, refiltered));
             told.push(NowTold { key: mark.key, generation: mark.generation, lines });
         })
         .await?;
@@ -167,8 +164,8 @@ impl View<'_> {
         Ok((figures, told))
     }
 
-    /// The figures of a period that was told before, as they are now. The later reports of the series need not correct
-    /// them any more.
+    /// The figures of a period that was told before, as they are now, with what of it was told otherwise. The later reports
+    /// of the series need not correct it any more.
     pub(super) async fn anew(
         &self,
         books: &mut Snapshot,
@@ -177,15 +174,20 @@ impl View<'_> {
         revision: u32,
     ) -> Result<Told, FiguresError> {
         let figures = self.figures(books, period, Date::MAX).await?;
-        let mut told = Vec::new();
+        let (mut told, mut late) = (Vec::new(), Vec::new());
         for_marks(books, series, |mark, now| {
+            let days = period.from..period.to;
+            let corrections = self.late(&mark.told, &now, &days);
+            let refiltered = self.refiltered(&corrections, &mark.told, &now, &days);
+            late.extend(Late::of(&mark, &now, corrections, refiltered));
             let here = |line: &&Line| period.contains(line.date()) && line.entry.figure.is_corrected();
             let other_days = mark.told.iter().filter(|line| !period.contains(line.date()));
             let lines = other_days.chain(now.iter().filter(here)).cloned().collect();
             told.push(NowTold { key: mark.key, generation: mark.generation, lines });
         })
         .await?;
-        Ok((PeriodFigures { revision, ..figures }, told))
+        let corrections = corrected(books, late, series.built_at).await?;
+        Ok((PeriodFigures { revision, corrections, ..figures }, told))
     }
 }
 
@@ -218,6 +220,14 @@ struct Late {
     face: Arc<Face>,
     corrections: Vec<Correction>,
     refiltered: Option<Refiltered>,
+}
+
+impl Late {
+    /// What is late of a marked record, if anything is.
+    fn of(mark: &Mark, now: &[Line], corrections: Vec<Correction>, refiltered: Option<Refiltered>) -> Option<Self> {
+        let face = now.last().or(mark.told.last())?.face.clone();
+        (!corrections.is_empty()).then_some(Self { key: mark.key, face, corrections, refiltered })
+    }
 }
 
 /// Adds what has happened to the records since, and puts those that were merged with the one that is left.

@@ -36,6 +36,11 @@ pub(crate) fn with_files(
     Ok((render(&document, !attached.is_empty()), attached))
 }
 
+/// What a period's files are named by: that of a new revision must not take the place of the one before.
+pub(crate) fn of_revision(period: &str, revision: u32) -> String {
+    if revision == 1 { period.to_owned() } else { format!("{period}-r{revision}") }
+}
+
 fn file(kind: Kind, definition: &Definition, document: &Document, of: &str) -> Result<Attachment, MailError> {
     let name = |ending: &str| format!("{}-{of}.{ending}", definition.name);
     let (name, content_type, bytes) = match kind {

@@ -41,7 +41,7 @@ use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
-pub(crate) use self::files::with_files;
+pub(crate) use self::files::{of_revision, with_files};
 pub(crate) use self::mail::inline;
 
 /// Everything a cycle works with.

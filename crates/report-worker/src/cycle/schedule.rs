@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::books::{self, Books};
 use super::figures::{FiguresError, Told, View};
+use super::files::of_revision;
 use super::mail::{Addresses, Letter, MailError};
 use super::{App, Summary, reconcile};
 use crate::domain::completeness::Completeness;
@@ -169,7 +170,7 @@ impl Desk<'_> {
             definition: self.definition,
             document: &built.document,
             report_id: &report_id,
-            of: &period.name(&self.books.definitions.calendar),
+            of: &of_revision(&period.name(&self.books.definitions.calendar), revision),
             follows,
             today: self.today(),
             now: self.now,

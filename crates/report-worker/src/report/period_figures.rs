@@ -36,8 +36,8 @@ pub struct PeriodFigures {
     /// What was past due at the end of the period before, as the books have it now; nothing where `ageing` is not asked
     /// for either.
     pub past_due_before: Tally,
-    /// What earlier reports of the series told of earlier periods and is no longer so, each merge as one. Empty in a new
-    /// revision and while the period is running.
+    /// What earlier reports of the series told of earlier periods and is no longer so, each merge as one; in a new revision,
+    /// what they told of its own period. Empty while the period is running.
     pub corrections: Vec<CorrectedRecord>,
     /// What was owed at the end of the period's last day, or is now while it is running: the oldest due date first, invoices
     /// without one last.

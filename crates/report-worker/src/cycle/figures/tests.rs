@@ -54,11 +54,7 @@ struct Reader(BTreeMap<RecordKey, Vec<Entry>>);
 
 impl Reader {
     fn takes(&mut self, figures: &PeriodFigures) {
-        if figures.revision > 1 {
-            for entries in self.0.values_mut() {
-                entries.retain(|entry| !figures.period.contains(entry.date.date));
-            }
-        }
+        let is_here = |entry: &Entry| figures.period.contains(entry.date.date);
         for record in &figures.corrections {
             let entries = self.0.entry(record.key).or_default();
             for Correction { was, now, .. } in &record.corrections {
@@ -68,6 +64,21 @@ impl Reader {
                 }
                 entries.extend(now.clone());
             }
+        }
+        if figures.revision > 1 {
+            // It has all of the period. What it corrects is what the reader needs to know the same, and nothing else.
+            let mut corrected = Self::default();
+            for (key, entries) in &mut self.0 {
+                let here = entries.extract_if(.., |entry| is_here(entry)).collect();
+                corrected.0.insert(*key, here);
+            }
+            let mut told = Self::default();
+            for line in &figures.lines {
+                told.0.entry(line.key).or_default().push(line.entry.clone());
+            }
+            assert_eq!(corrected.knows(), told.knows(), "a revision corrects what was known of its period");
+            let effect = |record: &CorrectedRecord| record.corrections.iter().all(|it| it.was != it.now);
+            assert!(figures.corrections.iter().all(effect), "and what is as it was is no correction");
         }
         for line in &figures.lines {
             self.0.entry(line.key).or_default().push(line.entry.clone());

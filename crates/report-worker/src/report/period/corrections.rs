@@ -1,10 +1,12 @@
-//! What earlier reports told of earlier periods and is no longer so: was, now, net effect, when.
+//! What earlier reports told of earlier periods, or before a revision of its own, and is no longer so: was, now, net effect,
+//! when.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Page, capitalised, headlines, noun_of, section_of, total};
 use crate::domain::entries::{Correction, Entry, Figure};
+use crate::domain::ledger::Line;
 use crate::domain::money::{Money, Sum, SumTooLarge, Totals};
 use crate::domain::period::Period;
 use crate::domain::record::RecordKey;
@@ -81,13 +83,14 @@ fn tallies(page: &Page<'_>) -> Result<BTreeMap<SectionKind, (Figure, Tally)>, Su
     Ok(net)
 }
 
-/// What the report's own period has of the corrected records: there it is news.
+/// What the report's own period has of the corrected records: there it is news, but in a revision.
 type InPeriod = BTreeSet<(RecordKey, Figure)>;
 
 /// A row for each corrected figure of a record; a merge is one row.
 fn rows(page: &Page<'_>) -> Result<Vec<Row>, SumTooLarge> {
     let corrected: BTreeSet<RecordKey> = page.figures.corrections.iter().map(|record| record.key).collect();
-    let lines = page.figures.lines.iter().filter(|line| corrected.contains(&line.key));
+    let is_news = |line: &&Line| page.figures.revision == 1 && corrected.contains(&line.key);
+    let lines = page.figures.lines.iter().filter(is_news);
     let in_period: InPeriod = lines.map(|line| (line.key, line.entry.figure)).collect();
     let mut rows = Vec::new();
     for record in &page.figures.corrections {
@@ -196,7 +199,8 @@ fn told(page: &Page<'_>, entry: &Entry) -> String {
     format!("{}, {}", noun_of(entry.figure, page.words).short_one, page.period_of(entry.date.date))
 }
 
-/// The net effects by figure and period; of the period before also what was sent, and what it comes to with them.
+/// The net effects by figure and period; of the period before, or that a revision is of, also what was sent, and what it
+/// comes to with them.
 fn corrected(page: &Page<'_>) -> Result<Option<Section>, SumTooLarge> {
     const COLUMNS: [ColumnOf; 3] = [
         (|columns| columns.as_sent, ColumnKind::Money),
@@ -219,8 +223,12 @@ fn corrected(page: &Page<'_>) -> Result<Option<Section>, SumTooLarge> {
     }
     let mut rows = Vec::new();
     for ((section, Reverse(period)), mut effect) in effects {
-        let is_known = period == page.figures.before;
-        let now = if is_known { headlines::tally_before(page, section)?.totals } else { Totals::default() };
+        let now = match period {
+            _ if period == page.figures.period => Some(page.tally(section)?.totals),
+            _ if period == page.figures.before => Some(headlines::tally_before(page, section)?.totals),
+            _ => None,
+        };
+        let (is_known, now) = (now.is_some(), now.unwrap_or_default());
         // What was sent is what is in the books now, less what has come since, and with what has gone.
         effect.told.add_all(&now)?;
         for net in effect.net.sums() {

@@ -120,10 +120,14 @@ impl<'a> Page<'a> {
         self.name_of(&Period::containing(self.figures.period.cadence, day, &self.figures.calendar))
     }
 
-    /// The report's own period in words.
+    /// The report's own period in words, with the revision: who got the one before must not take it for the same.
     fn date(&self) -> String {
-        let name = self.name_of(&self.figures.period);
-        if self.figures.is_over { name } else { fill(self.words.period.so_far, &[&name]) }
+        let (name, words) = (self.name_of(&self.figures.period), self.words.period);
+        match self.figures.revision {
+            _ if !self.figures.is_over => fill(words.so_far, &[&name]),
+            1 => name,
+            revision => fill(words.revised, &[&name, &revision.to_string()]),
+        }
     }
 
     /// The tables, corrections first; what has no rows is left out.

@@ -301,6 +301,37 @@ fn only_what_is_asked_for_is_there() {
 }
 
 #[test]
+fn a_revision_says_which_it_is_and_what_it_tells_otherwise() {
+    let documents = Language::ALL.map(|(language, _)| {
+        let document = built(language, Cadence::Monthly, |_, figures, _| {
+            let line = figures.lines.iter().find(|line| line.face.name == "Data warehouse").unwrap();
+            let was = Entry { amount: Amount::read(Some("23850"), "EUR"), ..line.entry.clone() };
+            let corrections = vec![Correction { figure: Figure::Won, was: Some(was), now: Some(line.entry.clone()) }];
+            let [first, ..] = figures.corrections.as_slice() else { panic!("the sample has some") };
+            figures.corrections =
+                vec![CorrectedRecord { key: line.key, face: line.face.clone(), corrections, ..first.clone() }];
+            figures.revision = 2;
+        });
+        document.document
+    });
+    let subjects = documents.each_ref().map(|it| format!("{} [{}]", it.subject, it.date));
+    insta::assert_snapshot!(subjects.join("\n"), @r"
+    November 2026, revision 2: 9 deals won €97,121.25 and $19,650.00, 1 correction −€100.00 and more · Month end [November 2026, revision 2]
+    November 2026, Fassung 2: 9 gewonnene Deals 97.121,25 € und 19.650,00 $, 1 Korrektur −100,00 € und mehr · Month end [November 2026, Fassung 2]
+    Novembre 2026, révision 2 : 9 transactions gagnées 97 121,25 € et 19 650,00 $, 1 correction −100,00 € et d’autres · Month end [novembre 2026, révision 2]
+    ");
+    let tables = ["corrections", "corrected"].map(|key| section(&documents[0], key).rows);
+    let rows = tables.iter().flatten().map(|row| {
+        let cells: Vec<_> = row.cells.iter().map(|cell| documents[0].locale.cell(cell)).collect();
+        format!("{}: {}", row.name, cells.join(" | "))
+    });
+    insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+    Data warehouse: close date moved | 7 Nov 2026 16:12 | €23,850.00 (won, November 2026) | €23,750.00 (won, November 2026) | −€100.00
+    Deals won, November 2026: €97,221.25 | −€100.00 | €97,121.25
+    ");
+}
+
+#[test]
 fn a_merge_is_one_row() {
     let document = built(Language::En, Cadence::Monthly, |_, figures, _| {
         let maintenance = figures.corrections.pop().unwrap();

@@ -25,6 +25,8 @@ pub(in crate::report) struct PeriodWords {
     pub(in crate::report) home: Home,
     pub(in crate::report) chart: ChartWords,
     pub(in crate::report) notes: PeriodNotes,
+    /// A period that was built anew, and which revision it is.
+    pub(in crate::report) revised: &'static str,
 }
 
 /// Headings of tables.
@@ -195,6 +197,7 @@ pub(super) const EN: PeriodWords = PeriodWords {
         rounded_one: "1 amount was rounded to the smallest unit of its currency.",
         rounded_many: "{} amounts were rounded to the smallest unit of their currency.",
     },
+    revised: "{}, revision {}",
 };
 
 /// German.
@@ -291,6 +294,7 @@ pub(super) const DE: PeriodWords = PeriodWords {
         rounded_one: "1 Betrag wurde auf die kleinste Einheit seiner Währung gerundet.",
         rounded_many: "{} Beträge wurden auf die kleinste Einheit ihrer Währung gerundet.",
     },
+    revised: "{}, Fassung {}",
 };
 
 /// French.
@@ -383,4 +387,5 @@ pub(super) const FR: PeriodWords = PeriodWords {
         rounded_one: "1 montant a été arrondi à la plus petite unité de sa devise.",
         rounded_many: "{} montants ont été arrondis à la plus petite unité de leur devise.",
     },
+    revised: "{}, révision {}",
 };
