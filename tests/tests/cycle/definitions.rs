@@ -146,6 +146,7 @@ async fn a_dry_run_goes_to_the_owner_alone_until_its_last_day_is_over() {
         (people(mail.to()), people(mail.cc()), envelope),
         (vec!["owner@example.com".into()], vec![], vec!["owner@example.com".into()])
     );
+    assert!(mail.subject().unwrap().starts_with("Dry run: Trial: "), "{:?}", mail.subject());
     let line = "Dry run until 22 Nov 2026: only the owner got this mail. It would have gone to board@example.com, \
                 cfo@example.com (cc) and archive@example.com (bcc).";
     for body in [mail.body_text(0), mail.body_html(0)] {

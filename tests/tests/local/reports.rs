@@ -80,7 +80,7 @@ async fn any_report_is_previewed_by_its_name_and_sent_once_as_a_trial() {
     let mails = mails_in(&folder.path().join("outbox"));
     let [Mail { to, subject, .. }] = &mails[..] else { panic!("{mails:#?}") };
     assert_eq!(to, &["me@example.com"], "and to nobody of the report's own");
-    assert!(subject.starts_with("Große Deals: "), "{subject}");
+    assert!(subject.starts_with("Beispiel: Große Deals: "), "{subject}");
 
     let ended = bell(folder.path(), &["preview", "closed-deals"]).await;
     assert_eq!(ended.code, Some(2), "{ended:?}");

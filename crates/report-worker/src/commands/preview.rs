@@ -14,9 +14,10 @@ use crate::cycle::{inline, with_files};
 use crate::domain::account::{Account, Closing, Stage, Stages};
 use crate::domain::changes::Rules;
 use crate::domain::completeness::Completeness;
-use crate::domain::period::Calendar;
 use crate::mailer::{Mail, Outcome, check_address, compose};
-use crate::report::{Definition, Document, Scene, Trigger, build, build_period, period_sample, sample};
+use crate::report::{
+    Definition, Definitions, Document, Filter, Scene, Trigger, build, build_period, period_sample, sample,
+};
 use crate::store::{Books, Store};
 
 #[derive(clap::Args, Debug)]
@@ -48,7 +49,7 @@ pub(super) async fn run(args: Args, environment: &Environment, now: Timestamp) -
     let source = if stored.is_some() { "the newest report in the books" } else { "sample data" };
     let document = match stored {
         Some(document) => document,
-        None => sample_document(definition, definitions.calendar, now)?,
+        None => sample_document(definition, &definitions, now)?,
     };
     let preview = Preview { definition, document, source, now };
     match &args.send_to {
@@ -68,14 +69,14 @@ async fn stored(definition: &Definition, environment: &Environment) -> anyhow::R
     Ok(Some(document.with_context(|| format!("the stored report {} cannot be read by this version", definition.name))?))
 }
 
-fn sample_document(definition: &Definition, calendar: Calendar, now: Timestamp) -> anyhow::Result<Document> {
+fn sample_document(definition: &Definition, definitions: &Definitions, now: Timestamp) -> anyhow::Result<Document> {
     let account = Account {
         portal_id: 62_515_001,
         company_currency: "EUR".to_owned(),
         time_zone: "Europe/Berlin".to_owned(),
         ui_domain: "app.hubspot.com".to_owned(),
     };
-    let zone = TimeZone::get(&account.time_zone)?;
+    let zone = definitions.zone.clone().map_or_else(|| TimeZone::get(&account.time_zone), Ok)?;
     let stage = |id: &str, closing| (id.to_owned(), Stage { label: id.to_owned(), closing });
     let stages =
         Stages([stage("open", Closing::Open), stage("won", Closing::Won), stage("lost", Closing::Lost)].into());
@@ -93,12 +94,13 @@ fn sample_document(definition: &Definition, calendar: Calendar, now: Timestamp) 
             build(definition, &items, &scene)?
         }
         Trigger::Schedule(schedule) => {
-            let figures = period_sample(schedule.cadence, calendar, &scene)?;
+            let figures = period_sample(schedule.cadence, definitions.calendar, &scene)?;
             build_period(definition, &figures, &scene)?
         }
     };
     let mut document = built.document;
-    document.notes.insert(0, locale.sample_note().to_owned());
+    document.notes.insert(0, locale.sample_note(definition.filter != Filter::default()));
+    document.subject = locale.sample_subject(&document.subject);
     Ok(document)
 }
 
@@ -186,28 +188,59 @@ mod tests {
     use jiff::civil::Time;
 
     use super::*;
+    use crate::domain::changes::ChangeKind;
     use crate::domain::period::Cadence;
     use crate::report::{Dates, Language, Locale, Schedule};
 
+    fn sampled(definition: &Definition, zone: Option<TimeZone>) -> Document {
+        let definitions = Definitions { zone, ..Definitions::built_in() };
+        sample_document(definition, &definitions, "2026-11-23T09:00:00Z".parse().unwrap()).unwrap()
+    }
+
+    fn monthly() -> Definition {
+        Definition::new("month-end", Trigger::Schedule(Schedule { cadence: Cadence::Monthly, at: Time::midnight() }))
+    }
+
     #[test]
     fn a_sample_says_first_that_it_is_one_in_its_own_language() {
-        let monthly = Trigger::Schedule(Schedule { cadence: Cadence::Monthly, at: Time::midnight() });
-        let built_in = crate::report::Definitions::built_in();
+        let built_in = Definitions::built_in();
         let closed_deals = built_in.named("closed-deals").unwrap();
-        let note = |definition: &Definition, language| {
-            let definition = Definition { locale: Locale { language, dates: Dates::Local }, ..definition.clone() };
-            let now = "2026-11-23T09:00:00Z".parse().unwrap();
-            sample_document(&definition, Calendar::default(), now).unwrap().notes.remove(0)
+        let said = |definition: &Definition, filter: Filter| {
+            Language::ALL.map(|(language, _)| {
+                let locale = Locale { language, dates: Dates::Local };
+                let document = sampled(&Definition { locale, filter: filter.clone(), ..definition.clone() }, None);
+                let subject: String = document.subject.chars().take(18).collect();
+                format!("{subject}… {}", document.notes[0])
+            })
         };
-        let notes = Language::ALL.map(|(language, _)| note(closed_deals, language));
-        insta::assert_snapshot!(notes.join("\n"), @r"
-        This is a sample; none of these records exists.
-        Dies ist ein Beispiel; keiner dieser Datensätze existiert.
-        Ceci est un exemple ; aucun de ces enregistrements n’existe.
+        insta::assert_snapshot!(said(closed_deals, Filter::default()).join("\n"), @r"
+        Sample: Closed dea… This is a sample; none of these records exists.
+        Beispiel: Abgeschl… Dies ist ein Beispiel; keiner dieser Datensätze existiert.
+        Exemple : Transact… Ceci est un exemple ; aucun de ces enregistrements n’existe.
         ");
-        assert_eq!(
-            Language::ALL.map(|(language, _)| note(&Definition::new("month-end", monthly.clone()), language)),
-            notes
-        );
+        let filter = Filter { owners: vec!["Ada".to_owned()], ..Filter::default() };
+        insta::assert_snapshot!(said(&monthly(), filter).join("\n"), @r"
+        Sample: October 20… This is a sample; none of these records exists. The report’s filter is not applied to them.
+        Beispiel: Oktober … Dies ist ein Beispiel; keiner dieser Datensätze existiert. Der Filter des Berichts ist auf sie nicht angewendet.
+        Exemple : Octobre … Ceci est un exemple ; aucun de ces enregistrements n’existe. Le filtre du rapport ne leur est pas appliqué.
+        ");
+    }
+
+    #[test]
+    fn a_sample_has_something_of_whatever_a_report_may_be_about() {
+        let definitions = ChangeKind::ALL.map(|(kind, _)| (kind, Definition::on("one", vec![kind])));
+        for (kind, definition) in definitions.iter().filter(|(kind, definition)| definition.is_news(*kind)) {
+            let document = sampled(definition, None);
+            let has_news = document.sections.iter().any(|section| section.key != "corrections");
+            assert!(has_news && !document.headlines.is_empty(), "{kind:?}: {}", document.subject);
+        }
+    }
+
+    #[test]
+    fn a_sample_is_in_the_zone_of_the_file() {
+        for definition in [monthly(), Definitions::built_in().reports.remove(0)] {
+            let document = sampled(&definition, TimeZone::get("Asia/Tokyo").ok());
+            assert!(document.notes.iter().any(|note| note.contains("Asia/Tokyo")), "{:?}", document.notes);
+        }
     }
 }

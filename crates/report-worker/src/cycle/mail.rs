@@ -59,7 +59,9 @@ impl Letter<'_> {
                 let named =
                     |people: &[String], word| people.iter().map(move |it| format!("{}{word}", bare(it))).collect();
                 let would: Vec<Vec<String>> = vec![named(to, ""), named(cc, " (cc)"), named(bcc, " (bcc)")];
-                document.to_mut().notes.insert(0, self.definition.locale.dry_run(until, &would.concat()));
+                let (locale, document) = (self.definition.locale, document.to_mut());
+                document.notes.insert(0, locale.dry_run(until, &would.concat()));
+                document.subject = locale.dry_run_subject(&document.subject);
                 (vec![owner.to_owned()], Vec::new(), &[][..])
             }
         };
@@ -109,4 +111,37 @@ fn bare(address: &str) -> String {
 /// The domain of an address, for Message-IDs.
 pub(super) fn domain_of(address: &str) -> String {
     bare(address).rsplit_once('@').map_or_else(|| "localhost".to_owned(), |(_, domain)| domain.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Dates, Language, Locale, Trigger};
+
+    #[test]
+    fn a_dry_run_s_subject_says_that_it_is_one() {
+        let (now, today) = ("2026-11-23T09:00:00Z".parse().unwrap(), Date::constant(2026, 11, 23));
+        let to = ["finance@example.com".to_owned()];
+        let addresses = Addresses { from: "bell@example.com", to: &to, owner: "owner@example.com" };
+        let subject = |language, dry_run_until| {
+            let locale = Locale { language, dates: Dates::Local };
+            let definition = Definition { locale, dry_run_until, ..Definition::new("won", Trigger::On(Vec::new())) };
+            let document = Document {
+                name: "won".to_owned(),
+                locale,
+                title: "Won".to_owned(),
+                subject: "Won: 1".to_owned(),
+                date: "today".to_owned(),
+                headlines: Vec::new(),
+                sections: Vec::new(),
+                notes: Vec::new(),
+            };
+            let (definition, document) = (&definition, &document);
+            let letter = Letter { definition, document, report_id: "1", of: "1", follows: Vec::new(), today, now };
+            letter.mail(addresses).unwrap().subject
+        };
+        let until = |day| Language::ALL.map(|(language, _)| subject(language, Some(day)));
+        assert_eq!(until(today), ["Dry run: Won: 1", "Probelauf: Won: 1", "Essai à blanc\u{A0}: Won: 1"]);
+        assert_eq!(until(today.yesterday().unwrap()), ["Won: 1"; 3], "it is over");
+    }
 }

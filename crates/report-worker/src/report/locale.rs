@@ -143,9 +143,20 @@ impl Locale {
         fill(self.words().notes.not_attached, &[name, &self.count(megabytes)])
     }
 
-    /// What a report says that is made of sample data.
-    pub fn sample_note(self) -> &'static str {
-        self.words().notes.sample
+    /// The subject of a mail that only the owner got.
+    pub fn dry_run_subject(self, subject: &str) -> String {
+        fill(self.words().notes.dry_run_subject, &[subject])
+    }
+
+    /// What a report says that is made of sample data; one that has a filter shows what that would keep out, too.
+    pub fn sample_note(self, has_filter: bool) -> String {
+        let notes = &self.words().notes;
+        if has_filter { format!("{} {}", notes.sample, notes.sample_unfiltered) } else { notes.sample.to_owned() }
+    }
+
+    /// The subject of a report that is made of sample data.
+    pub fn sample_subject(self, subject: &str) -> String {
+        fill(self.words().notes.sample_subject, &[subject])
     }
 
     /// True if so many things are spoken of as of one: in French none is as one.

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::build::{Item, Scene, Was};
-use crate::domain::changes::from_history;
+use crate::domain::changes::{Rules, from_history, overdue};
 use crate::domain::position::Position;
 use crate::domain::record::{HistoryEntry, Kind, Record, RecordKey};
 
-/// Records that show each table of the reports, with one correction, in two currencies. Their histories are derived by
-/// the same rules as real ones; `scene.rules` must know the stages `open`, `won` and `lost`.
+/// Records that show each table of the reports, with corrections, in two currencies. Their histories are derived by the same
+/// rules as real ones; `scene.rules` must know the stages `open`, `won` and `lost`.
 pub fn sample(scene: &Scene<'_>) -> Vec<Item> {
     let before = scene.rules.books_open_at;
     let hour = |hours: i64| before + SignedDuration::from_hours(hours);
+    let today = scene.now.to_zoned(scene.rules.zone.clone()).date();
+    let [lately, yesterday, later] = [-2, -1, 28].map(|days: i64| today.saturating_add(days.days()).to_string());
     let deal = |id, name: &str, company: &str, history: &[(&str, Timestamp, &str)]| {
         let mut record = record(scene.account.portal_id, Kind::Deal, id, history);
         record.properties.insert("dealname".into(), name.into());
@@ -32,7 +34,7 @@ pub fn sample(scene: &Scene<'_>) -> Vec<Item> {
             101,
             "Website relaunch",
             "Müller & Söhne GmbH",
-            &[("amount", hour(1), "12300.50"), ("closedate", hour(1), "2026-11-20"), ("dealstage", hour(2), "won")],
+            &[("amount", hour(1), "12300.50"), ("closedate", hour(1), &lately), ("dealstage", hour(2), "won")],
         ),
         deal(
             102,
@@ -53,8 +55,8 @@ pub fn sample(scene: &Scene<'_>) -> Vec<Item> {
             "Müller & Söhne GmbH",
             &[
                 ("hs_amount_billed", hour(1), "12300.50"),
-                ("hs_invoice_date", hour(1), "2026-11-20"),
-                ("hs_due_date", hour(1), "2026-12-20"),
+                ("hs_invoice_date", hour(1), &lately),
+                ("hs_due_date", hour(1), &later),
                 ("hs_invoice_status", hour(2), "open"),
                 ("hs_amount_paid", hour(6), "4000"),
             ],
@@ -81,13 +83,37 @@ pub fn sample(scene: &Scene<'_>) -> Vec<Item> {
                 ("hs_invoice_status", hour(8), "voided"),
             ],
         ),
+        invoice(
+            204,
+            "INV-1004",
+            "Kestrel Logistics",
+            &[
+                ("hs_amount_billed", hour(-9), "5200"),
+                ("hs_invoice_date", hour(-9), &lately),
+                ("hs_due_date", hour(-9), &yesterday),
+                ("hs_invoice_status", hour(-9), "open"),
+            ],
+        ),
+        invoice(
+            205,
+            "INV-1005",
+            "Atelier Lumière",
+            &[
+                ("hs_amount_billed", hour(-9), "2400"),
+                ("hs_invoice_status", hour(-9), "paid"),
+                ("hs_amount_paid", hour(-9), "2400"),
+                ("hs_amount_paid", hour(8), "2160"),
+            ],
+        ),
     ];
+    // The books may have been opened today, and then what came to be overdue this midnight would be from before.
+    let of_days = Rules { books_open_at: hour(-48), ..scene.rules.clone() };
     records
         .into_iter()
         .map(|record| Item {
             was: Position::as_of(&record, before, &scene.rules).map(|position| Was { position, reported_at: None }),
             now: Position::now(&record, &scene.rules),
-            changes: from_history(&record, &scene.rules),
+            changes: from_history(&record, &scene.rules).into_iter().chain(overdue(&record, today, &of_days)).collect(),
             unsettled: false,
             invoice: None,
             record,

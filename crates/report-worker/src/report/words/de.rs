@@ -144,6 +144,9 @@ pub(in crate::report) const DE: Words = Words {
         dry_run: "Probelauf bis {}: Nur die verantwortliche Person hat diese Mail erhalten. Sie wäre an {} gegangen.",
         not_attached: "{} ist nicht angehängt: {} MB sind mehr, als viele Mailserver annehmen. Ein kürzerer Zeitraum, ein Filter oder weniger Abschnitte machen die Datei kleiner.",
         sample: "Dies ist ein Beispiel; keiner dieser Datensätze existiert.",
+        sample_subject: "Beispiel: {}",
+        dry_run_subject: "Probelauf: {}",
+        sample_unfiltered: "Der Filter des Berichts ist auf sie nicht angewendet.",
     },
     amounts: Amounts {
         missing: "kein Betrag",

@@ -126,6 +126,9 @@ pub(in crate::report) const EN: Words = Words {
         dry_run: "Dry run until {}: only the owner got this mail. It would have gone to {}.",
         not_attached: "{} is not attached: its {} MB are more than many mail servers take. A shorter period, a filter or fewer sections make it smaller.",
         sample: "This is a sample; none of these records exists.",
+        sample_subject: "Sample: {}",
+        dry_run_subject: "Dry run: {}",
+        sample_unfiltered: "The report’s filter is not applied to them.",
     },
     amounts: Amounts {
         missing: "no amount",

@@ -144,6 +144,9 @@ pub(in crate::report) const FR: Words = Words {
         dry_run: "Essai à blanc jusqu’au {}\u{A0}: seule la personne responsable a reçu ce message. Il aurait été envoyé à {}.",
         not_attached: "{} n’est pas joint\u{A0}: ses {} Mo dépassent ce que beaucoup de serveurs de messagerie acceptent. Une période plus courte, un filtre ou moins de sections réduisent le fichier.",
         sample: "Ceci est un exemple\u{A0}; aucun de ces enregistrements n’existe.",
+        sample_subject: "Exemple\u{A0}: {}",
+        dry_run_subject: "Essai à blanc\u{A0}: {}",
+        sample_unfiltered: "Le filtre du rapport ne leur est pas appliqué.",
     },
     amounts: Amounts {
         missing: "pas de montant",

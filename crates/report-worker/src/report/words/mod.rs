@@ -121,6 +121,9 @@ pub(super) struct Notes {
     pub(super) dry_run: &'static str,
     pub(super) not_attached: &'static str,
     pub(super) sample: &'static str,
+    pub(super) sample_subject: &'static str,
+    pub(super) dry_run_subject: &'static str,
+    pub(super) sample_unfiltered: &'static str,
 }
 
 /// Why an amount cannot be added up.
