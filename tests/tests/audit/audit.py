@@ -697,7 +697,7 @@ class Expected:
         self.headlines.append(f"{count:,} {label}" + (f": {said}" if said else ""))
         money = lambda sums: as_decimals(sums or Sums())
         was = (before.count, money(before.sums)) if before else (None, {})
-        self.figures.append((label, count, {} if instead is not None else money(sums), *was))
+        self.figures.append((label, count, money(sums), *was))
 
     def open_with(self):
         for section in ("won", "lost", "created", "received", "refunds", "voided"):
@@ -712,7 +712,7 @@ class Expected:
                 suffix = " at the rates recorded in HubSpot"
                 if without:
                     suffix += ", without 1 amount that has no rate" if without == 1 else f", without {without} amounts that have no rate"
-                self.headline(tally.count, one, many, None, f"≈ {shown(total)}", suffix)
+                self.headline(tally.count, one, many, total, f"≈ {shown(total)}", suffix)
         told_by = next((name for sums in (self.recurs, self.recurred) for name in ("mrr", "arr") if name in sums), None)
         if told_by:
             recurs, recurred = (sums.get(told_by) or Tally() for sums in (self.recurs, self.recurred))
@@ -727,7 +727,7 @@ class Expected:
             parts = [(section, sums) for section, sums in net if sums]
             said = [f"{WORDS[section][2]} {listed([shown(money) for money in sums.money()])}" for section, sums in parts]
             instead = "no net effect" if not parts else None if len(self.effects) == 1 else ", ".join(said)
-            self.headline(len(rows), "correction", "corrections", parts[0][1] if parts else Sums(), instead)
+            self.headline(len(rows), "correction", "corrections", parts[0][1] if instead is None else Sums(), instead)
 
     def at_home(self, section):
         total, with_rate, without = 0, 0, 0

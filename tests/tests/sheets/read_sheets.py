@@ -186,7 +186,7 @@ def check_summary(document, sheet):
     for headline in document["headlines"]:
         before = headline["before"]
         assert [sheet.cell(line, at).value for at in (1, 2, 5)] == [headline["label"], headline["count"], before["count"]]
-        now = {} if headline["instead"] else sums({"sums": headline["sums"]})
+        now = sums({"sums": headline["sums"]})
         then = sums({"sums": before["sums"]})
         for offset, currency in enumerate(sorted(now.keys() | then.keys())):
             assert sheet.cell(line + offset, 4).value == currency

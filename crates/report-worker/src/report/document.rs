@@ -51,7 +51,8 @@ pub struct Headline {
     pub count: usize,
     /// The money, by currency.
     pub sums: Vec<Sum>,
-    /// What is said instead of the sums where there is none to say: `no net effect`.
+    /// What is said instead of the sums where there is none to say, `no net effect`, or none that is exact, `≈ €1,234.50`; a
+    /// sheet has such a sum as a number.
     pub instead: Option<String>,
     /// The same figure of the period before.
     pub before: Option<Before>,

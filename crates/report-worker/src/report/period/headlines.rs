@@ -141,7 +141,7 @@ fn in_home_currency(page: &Page<'_>, figure: SectionKind, of: &Headline) -> Resu
         many => fill(words.without_many, &[&label, &many.to_string()]),
     };
     let about = format!("≈ {}", page.locale().money(converted.sum));
-    Ok(Some(Headline { label, count: of.count, sums: Vec::new(), instead: Some(about), before: None }))
+    Ok(Some(Headline { label, count: of.count, sums: vec![converted.sum], instead: Some(about), before: None }))
 }
 
 /// The figures that the headlines give in the company currency.

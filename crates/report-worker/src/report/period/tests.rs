@@ -1,5 +1,7 @@
 //! What the reports of periods say, figure by figure.
 
+use std::io::{self, Cursor};
+
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -17,6 +19,7 @@ use crate::report::filter::{Difference, Read};
 use crate::report::locale::{Dates, Language};
 use crate::report::period_figures::{CorrectedRecord, Refiltered};
 use crate::report::render::render;
+use crate::report::xlsx;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -72,6 +75,18 @@ fn a_month_reads_well_in_each_language() {
         let charts: Vec<_> = document.sections.iter().filter_map(|it| it.chart.as_ref().map(|it| &it.alt)).collect();
         let all = format!("{}\n\n{}\n{charts:?}\n", document.subject, render(&document, true).text);
         insta::assert_snapshot!(format!("month_{word}"), all);
+    }
+}
+
+#[test]
+fn every_sheet_has_a_name_of_its_own_in_whole_words() {
+    for (language, _) in Language::ALL {
+        let document = built(language, Cadence::Monthly, |_, _, _| {}).document;
+        let mut workbook = zip::ZipArchive::new(Cursor::new(xlsx(&document).unwrap())).unwrap();
+        let sheets = io::read_to_string(workbook.by_name("xl/workbook.xml").unwrap()).unwrap();
+        let names: Vec<_> = sheets.split("<sheet name=\"").skip(1).filter_map(|it| it.split('"').next()).collect();
+        assert_eq!(names.len(), document.sections.len() + 1);
+        assert!(names.iter().all(|name| !name.contains(['…', '('])), "{names:?}");
     }
 }
 

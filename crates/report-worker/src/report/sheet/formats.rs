@@ -7,6 +7,9 @@ use rust_xlsxwriter::{Color, Format, FormatAlign, FormatBorder, FormatUnderline}
 use super::super::locale::{Dates, Language, Locale};
 use crate::domain::money::Sum;
 
+/// Before an amount that is not exact.
+pub(super) const ABOUT: &str = "≈ ";
+
 /// The formats of a workbook's cells.
 pub(super) struct Formats {
     locale: Locale,
@@ -72,6 +75,13 @@ impl Formats {
     /// The format of totals in the currency of this sum.
     pub(super) fn total_of(&mut self, sum: Sum) -> &Format {
         &self.money_and_total(sum)[1]
+    }
+
+    /// The format of an amount in the currency of this sum that is not exact.
+    pub(super) fn about(&self, sum: Sum) -> Format {
+        let money = money_format(self.locale.language, sum);
+        let about = money.split(';').map(|part| format!("\"{ABOUT}\"{part}")).collect::<Vec<_>>().join(";");
+        Format::new().set_align(FormatAlign::Top).set_num_format(about)
     }
 
     fn money_and_total(&mut self, sum: Sum) -> &[Format; 2] {

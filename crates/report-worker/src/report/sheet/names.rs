@@ -1,5 +1,6 @@
 //! Names that spreadsheets take: of sheets, of tables and of their columns.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The longest name of a sheet, in UTF-16 units.
@@ -10,7 +11,8 @@ const SHEET_NAME_UNITS: usize = 31;
 pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
-    /// The name of a sheet: up to 31 characters, without those that formulas need, and not Excel's own `History`.
+    /// The name of a sheet: up to 31 characters in whole words, without those that formulas need, and not Excel's own
+    /// `History`.
     pub(super) fn sheet(&mut self, title: &str) -> String {
         let plain: String = title
             .chars()
@@ -23,8 +25,7 @@ impl Names {
         };
         self.unique(|number| {
             let end = if number > 1 { format!(" ({number})") } else { String::new() };
-            let start = first_units(&plain, SHEET_NAME_UNITS - end.len());
-            format!("{}{end}", start.trim_end_matches(['\'', ' ']))
+            format!("{}{end}", shortened(&plain, SHEET_NAME_UNITS - end.len()))
         })
     }
 
@@ -52,6 +53,17 @@ impl Names {
     fn unique(&mut self, name: impl Fn(usize) -> String) -> String {
         (1..).map(name).find(|name| self.0.insert(name.to_lowercase())).expect("only so many names are taken")
     }
+}
+
+/// A text in so many UTF-16 units; a longer one ends with its last whole word, if there is one, and `…`.
+fn shortened(text: &str, units: usize) -> Cow<'_, str> {
+    if first_units(text, units) == text {
+        return Cow::Borrowed(text);
+    }
+    let start = first_units(text, units - 1);
+    let is_whole = text[start.len()..].starts_with(' ');
+    let words = start.rsplit_once(' ').filter(|_| !is_whole).map_or(start, |(words, _)| words);
+    Cow::Owned(format!("{}…", words.trim_end_matches(['\'', ' '])))
 }
 
 /// As much of the start of a text as fits into so many UTF-16 units.
@@ -83,8 +95,11 @@ mod tests {
             ("Owed: 31/60 [days]?*\\", "Owed 31 60 days"),
             ("'quoted'", "quoted"),
             ("", "–"),
-            ("Teilweise bezahlte Rechnungen 2026", "Teilweise bezahlte Rechnungen 2"),
-            ("Teilweise bezahlte Rechnungen 2027", "Teilweise bezahlte Rechnung (2)"),
+            ("Rechnungen, die seit Monaten so", "Rechnungen, die seit Monaten so"),
+            ("Rechnungen, die seit Monaten schon", "Rechnungen, die seit Monaten…"),
+            ("Zahlungserinnerungsverfahrensstand", "Zahlungserinnerungsverfahrenss…"),
+            ("Teilweise bezahlte Rechnungen 2026", "Teilweise bezahlte Rechnungen…"),
+            ("Teilweise bezahlte Rechnungen 2027", "Teilweise bezahlte… (2)"),
         ] {
             assert_eq!(names.sheet(title), name);
         }

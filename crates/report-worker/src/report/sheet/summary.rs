@@ -8,7 +8,7 @@ use super::super::document::{Document, Headline};
 use super::formats::Formats;
 use super::inert;
 use super::words::words;
-use super::xlsx::{set_up_page, write_sum, write_text};
+use super::xlsx::{set_up_page, write_about, write_sum, write_text};
 use crate::domain::money::Sum;
 
 /// Characters that fit into a line across the sheet, a few fewer for letters that are wide.
@@ -55,7 +55,7 @@ pub(super) fn write(document: &Document, sheet: &mut Worksheet, formats: &mut Fo
 /// Writes a figure from this row on, and says which was its last.
 fn figure(sheet: &mut Worksheet, first: u32, headline: &Headline, formats: &mut Formats) -> Result<u32, XlsxError> {
     let mut sums: BTreeMap<&str, [Option<Sum>; 2]> = BTreeMap::new();
-    for &sum in headline.sums.iter().filter(|_| headline.instead.is_none()) {
+    for &sum in &headline.sums {
         sums.entry(sum.currency()).or_default()[0] = Some(sum);
     }
     for &sum in headline.before.iter().flat_map(|before| &before.sums) {
@@ -70,17 +70,20 @@ fn figure(sheet: &mut Worksheet, first: u32, headline: &Headline, formats: &mut 
     if let Some(before) = &headline.before {
         count(4, before.count, formats)?;
     }
-    if let Some(instead) = &headline.instead {
+    let is_about = headline.instead.is_some();
+    if let Some(instead) = headline.instead.as_ref().filter(|_| headline.sums.is_empty()) {
         write_text(sheet, (first, 2), instead, &formats.long)?;
     }
     let mut last = first;
     for (row, (currency, [now, before])) in (first..).zip(&sums) {
         last = row;
         sheet.write_string_with_format(row, 3, *currency, &formats.text)?;
-        for (column, sum) in [(2, now), (5, before)] {
-            if let Some(sum) = *sum {
-                write_sum(sheet, (row, column), sum, formats)?;
-            }
+        for (column, sum, is_about) in [(2, now, is_about), (5, before, false)] {
+            match *sum {
+                Some(sum) if is_about => write_about(sheet, (row, column), sum, formats)?,
+                Some(sum) => write_sum(sheet, (row, column), sum, formats)?,
+                None => continue,
+            };
         }
     }
     Ok(last)

@@ -137,6 +137,25 @@ fn amounts_are_numbers_with_the_format_of_their_currency() {
 }
 
 #[test]
+fn a_figure_that_is_not_exact_is_a_number_that_says_so() {
+    let mut document = document(vec![won()]);
+    let about = Headline {
+        instead: Some("≈ 115.218,90 €".into()),
+        sums: vec![sum(11_521_890, "EUR")],
+        before: None,
+        ..document.headlines[0].clone()
+    };
+    let nothing = Headline { instead: Some("no net effect".into()), sums: vec![], ..about.clone() };
+    document.headlines.extend([about, nothing]);
+    let workbook = xlsx(&document).unwrap();
+    let (sheet, styles) = (part(&workbook, "xl/worksheets/sheet1.xml"), part(&workbook, "xl/styles.xml"));
+    assert!(cell(&sheet, "C7").ends_with("<v>115218.9</v>"), "{sheet}");
+    let format = "formatCode=\"&quot;≈ &quot;[$€-2]#,##0.00;&quot;≈ &quot;-[$€-2]#,##0.00\"";
+    assert!(styles.contains(format), "{styles}");
+    assert!(cell(&sheet, "C8").contains("t=\"s\""), "what is no amount is text");
+}
+
+#[test]
 fn totals_are_formulas_whose_cached_values_are_the_documents() {
     let workbook = xlsx(&document(vec![won()])).unwrap();
     let sheet = part(&workbook, "xl/worksheets/sheet2.xml");

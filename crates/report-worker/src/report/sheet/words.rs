@@ -21,6 +21,15 @@ pub(super) struct SheetWords {
     pub(super) too_long: &'static str,
     /// Why a total is no formula.
     pub(super) as_reported: &'static str,
+    /// The names of the sheets whose headings are longer than the 31 characters of one, by the keys of their sections.
+    tabs: &'static [(&'static str, &'static str)],
+}
+
+impl SheetWords {
+    /// The name of a section's sheet, where its heading is too long for one.
+    pub(super) fn tab(&self, key: &str) -> Option<&'static str> {
+        self.tabs.iter().find(|(of, _)| *of == key).map(|(_, tab)| *tab)
+    }
 }
 
 /// The texts of a language.
@@ -43,6 +52,7 @@ const EN: SheetWords = SheetWords {
     cut: "{} more rows are not in this file",
     too_long: "more than the 15 digits that a spreadsheet keeps, so it is text",
     as_reported: "as reported, no formula: a spreadsheet cannot add it up from these rows to the last digit",
+    tabs: &[],
 };
 
 const DE: SheetWords = SheetWords {
@@ -56,6 +66,11 @@ const DE: SheetWords = SheetWords {
     cut: "{} weitere Zeilen stehen nicht in dieser Datei",
     too_long: "mehr als die 15 Stellen, die eine Tabellenkalkulation behält, darum Text",
     as_reported: "wie berichtet, keine Formel: aus diesen Zeilen lässt es sich nicht auf die letzte Stelle genau summieren",
+    tabs: &[
+        ("by-owner", "Deals nach Zuständigen"),
+        ("by-pipeline", "Deals nach Pipeline"),
+        ("by-company", "Deals nach Unternehmen"),
+    ],
 };
 
 const FR: SheetWords = SheetWords {
@@ -69,6 +84,13 @@ const FR: SheetWords = SheetWords {
     cut: "{} autres lignes ne figurent pas dans ce fichier",
     too_long: "plus que les 15 chiffres qu’un tableur conserve, donc du texte",
     as_reported: "tel que communiqué, sans formule : un tableur ne peut pas l’additionner au dernier chiffre près à partir de ces lignes",
+    tabs: &[
+        ("by-owner", "Transactions par responsable"),
+        ("by-pipeline", "Transactions par pipeline"),
+        ("by-company", "Transactions par entreprise"),
+        ("ageing", "Balance âgée clients"),
+        ("oldest", "Factures les plus anciennes"),
+    ],
 };
 
 #[cfg(test)]
@@ -78,7 +100,9 @@ mod tests {
     #[test]
     fn all_languages_leave_the_same_blanks() {
         let blanks = |words: &SheetWords| {
-            format!("{words:?}").split("\",").map(|text| text.matches("{}").count()).collect::<Vec<_>>()
+            let shown = format!("{words:?}");
+            let texts = shown.split_once("tabs: ").map_or("", |(texts, _)| texts);
+            texts.split("\",").map(|text| text.matches("{}").count()).collect::<Vec<_>>()
         };
         assert_eq!(blanks(&EN).iter().sum::<usize>(), 2);
         for (language, _) in Language::ALL {

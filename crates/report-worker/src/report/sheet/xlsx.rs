@@ -9,7 +9,7 @@ use rust_xlsxwriter::{
 
 use super::super::document::{Document, Row, Section, Value};
 use super::super::words::fill;
-use super::formats::Formats;
+use super::formats::{ABOUT, Formats};
 use super::names::Names;
 use super::table::{Slot, adds_up, headings, slots, width};
 use super::words::{SheetWords, words};
@@ -66,7 +66,7 @@ pub(super) fn workbook(document: &Document, sheet_rows: usize) -> Result<Vec<u8>
             let rows = parts.next().unwrap_or_default();
             let sheet =
                 if uses_file { workbook.add_worksheet_with_constant_memory()? } else { workbook.add_worksheet() };
-            let name = names.sheet(&section.title);
+            let name = names.sheet(words.tab(&section.key).unwrap_or(&section.title));
             sheet.set_name(&name)?;
             writer.set_up(sheet)?;
             writer.header(sheet, &tables.table(&section.key), rows.len())?;
@@ -134,6 +134,20 @@ pub(super) fn write_sum(
     match number(sum) {
         Some(number) => sheet.write_number_with_format(at.0, at.1, number, formats.money(sum))?,
         None => sheet.write_string_with_format(at.0, at.1, plain(sum), &formats.long)?,
+    };
+    Ok(number(sum).is_some())
+}
+
+/// Writes an amount that is not exact; false if it had to become text.
+pub(super) fn write_about(
+    sheet: &mut Worksheet,
+    at: (u32, u16),
+    sum: Sum,
+    formats: &Formats,
+) -> Result<bool, XlsxError> {
+    match number(sum) {
+        Some(number) => sheet.write_number_with_format(at.0, at.1, number, &formats.about(sum))?,
+        None => sheet.write_string_with_format(at.0, at.1, format!("{ABOUT}{}", plain(sum)), &formats.long)?,
     };
     Ok(number(sum).is_some())
 }
