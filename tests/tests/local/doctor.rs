@@ -64,7 +64,7 @@ async fn all_is_well_beside_a_running_local() {
         books' layout   ok           number [layout], this version's
         books' disk     ok           [room] MB are free in .
         opening balance ok           open since [date] ([time])
-        completeness    ok           not compared with HubSpot yet; the worker does so every night
+        completeness    ok           all records were taken in from HubSpot [time]; the worker compares them every night
         records         ok           none has to be read
         mails           ok           all are sent
         mail            ok           for 2 recipients, as files in outbox

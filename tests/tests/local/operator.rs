@@ -69,7 +69,7 @@ async fn beside_a_running_local() {
         last work     the last cycle that found any ended [time] and took [time]
         HubSpot       has not been asked since the worker was started
         books         open since [date] ([time])
-        completeness  not compared with HubSpot yet; the worker does so every night
+        completeness  all records were taken in from HubSpot [time]; the worker compares them every night
         records       none has to be read
         changes       all are reported
         mails         all are sent

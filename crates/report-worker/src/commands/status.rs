@@ -10,7 +10,9 @@ use super::operator::{ago, count, open, span};
 use super::print;
 use super::watch::{LAST_WORK, LastWork};
 use crate::config::{Environment, QueueConfig, database_alone};
+use crate::cycle;
 use crate::cycle::reconcile::{self, Reconciled};
+use crate::domain::record::Kind;
 use crate::heartbeat::{Heartbeat, HeartbeatError};
 use crate::queue::Queue;
 use crate::store::{Books, Figures, Store, StoreError};
@@ -53,6 +55,8 @@ pub(crate) struct BooksStatus {
     pub(crate) open_at: Option<Timestamp>,
     /// Whether all records are in that were there when they were opened.
     pub(crate) opening_done: bool,
+    /// The kinds that are not among them, because the access token may not read them.
+    pub(crate) opening_left_out: Vec<Kind>,
     pub(crate) last_work: Option<LastWork>,
     /// The last comparison with HubSpot that came to its end.
     pub(crate) reconciled: Option<Reconciled>,
@@ -118,9 +122,11 @@ impl BooksStatus {
 
     /// Asks the books for the rest, where the figures are known.
     pub(crate) async fn with(store: &Store, figures: Figures) -> Result<Self, StoreError> {
+        let opening = cycle::opened(store).await?;
         Ok(Self {
             open_at: store.fact("books_open_at").await?,
-            opening_done: store.fact::<Timestamp>("opening_done").await?.is_some(),
+            opening_done: opening.done,
+            opening_left_out: opening.left_out,
             last_work: store.fact(LAST_WORK).await?,
             reconciled: store.fact(reconcile::RESULT).await?,
             figures,
@@ -141,7 +147,7 @@ fn words(status: &Status, now: Timestamp) -> String {
         say("last work", last_work(books, now));
         say("HubSpot", hubspot(books, now));
         say("books", opened(books, now));
-        say("completeness", compared(books.reconciled.as_ref(), now));
+        say("completeness", compared(books, now));
         say("records", records(&books.figures, now));
         say("changes", changes(&books.figures));
         say("mails", mails(&books.figures));
@@ -223,9 +229,27 @@ pub(crate) fn opened(books: &BooksStatus, now: Timestamp) -> String {
     }
 }
 
-pub(crate) fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> String {
-    let Some(Reconciled { began_at, listed, found, repaired, left_out, .. }) = reconciled else {
-        return "not compared with HubSpot yet; the worker does so every night".to_owned();
+pub(crate) fn compared(books: &BooksStatus, now: Timestamp) -> String {
+    let said = |text: String, left_out: &[Kind]| {
+        let left_out: Vec<&str> = left_out.iter().map(|kind| kind.as_str()).collect();
+        if left_out.is_empty() {
+            text
+        } else {
+            format!("{text}; the access token may not read: {}", left_out.join(", "))
+        }
+    };
+    let Some(Reconciled { began_at, listed, found, repaired, left_out, .. }) = &books.reconciled else {
+        return match books.open_at.filter(|_| books.opening_done) {
+            // As the mails have it, the opening balance was the first comparison.
+            Some(at) => {
+                let all = format!(
+                    "all records were taken in from HubSpot {}; the worker compares them every night",
+                    ago(at, now)
+                );
+                said(all, &books.opening_left_out)
+            }
+            None => "not compared with HubSpot yet; the worker does so every night".to_owned(),
+        };
     };
     let differed = match (found, repaired) {
         (0, _) => "the books agreed".to_owned(),
@@ -233,8 +257,7 @@ pub(crate) fn compared(reconciled: Option<&Reconciled>, now: Timestamp) -> Strin
         (found, false) => format!("{found} differed and were left so"),
     };
     let all = format!("compared with HubSpot {}: of {} {differed}", ago(*began_at, now), count(*listed, "record"));
-    let left_out: Vec<&str> = left_out.iter().map(|kind| kind.as_str()).collect();
-    if left_out.is_empty() { all } else { format!("{all}; the access token may not read: {}", left_out.join(", ")) }
+    said(all, left_out)
 }
 
 pub(crate) fn records(figures: &Figures, now: Timestamp) -> String {
@@ -288,6 +311,7 @@ mod tests {
         BooksStatus {
             open_at: Some(at("2026-11-01T06:30:00Z")),
             opening_done: true,
+            opening_left_out: Vec::new(),
             last_work: Some(LastWork {
                 at: now() - SignedDuration::from_secs(200),
                 duration_ms: 812,
@@ -370,9 +394,28 @@ mod tests {
     }
 
     #[test]
+    fn the_opening_was_the_first_comparison() {
+        let opened = BooksStatus { reconciled: None, ..books(Figures::default(), None) };
+        let left_out = BooksStatus { opening_left_out: vec![Kind::Payment], ..books(Figures::default(), None) };
+        let left_out = BooksStatus { reconciled: None, ..left_out };
+        let opening = BooksStatus { opening_done: false, reconciled: None, ..books(Figures::default(), None) };
+        let told = [opened, left_out, opening].map(|books| compared(&books, now()));
+        insta::assert_snapshot!(told.join("\n"), @r"
+        all records were taken in from HubSpot 22 days ago; the worker compares them every night
+        all records were taken in from HubSpot 22 days ago; the worker compares them every night; the access token may not read: payment
+        not compared with HubSpot yet; the worker does so every night
+        ");
+    }
+
+    #[test]
     fn little_is_known() {
-        let figures = Figures::default();
-        let nothing = BooksStatus { open_at: None, opening_done: false, last_work: None, reconciled: None, figures };
+        let nothing = BooksStatus {
+            open_at: None,
+            opening_done: false,
+            last_work: None,
+            reconciled: None,
+            ..books(Figures::default(), None)
+        };
         let status = Status { queue: Some(queue(4, None, &[], 0)), books: Some(nothing), ..Status::default() };
         insta::assert_snapshot!(words(&status, now()), @"
         queue         5 messages, 1 in flight; how old the oldest is SQS tells only to CloudWatch (ApproximateAgeOfOldestMessage)

@@ -181,14 +181,14 @@ struct Opening {
 }
 
 /// How the opening balance ended.
-pub(super) struct Opened {
-    pub(super) done: bool,
+pub(crate) struct Opened {
+    pub(crate) done: bool,
     /// Kinds that the access token may not read.
-    pub(super) left_out: Vec<Kind>,
+    pub(crate) left_out: Vec<Kind>,
 }
 
 /// Whether the opening balance is complete, and without which kinds.
-pub(super) async fn opened(store: &Store) -> Result<Opened, StoreError> {
+pub(crate) async fn opened(store: &Store) -> Result<Opened, StoreError> {
     let mut opened = Opened { done: store.fact::<Timestamp>(OPENING_DONE).await?.is_some(), left_out: Vec::new() };
     for kind in Kind::ALL {
         let opening: Opening = store.fact(&opening_of(kind)).await?.unwrap_or_default();

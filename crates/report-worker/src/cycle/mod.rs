@@ -41,6 +41,7 @@ use crate::report::Definitions;
 use crate::secrets::Renewed;
 use crate::store::{Store, StoreError};
 
+pub(crate) use self::books::opened;
 pub(crate) use self::files::{of_revision, with_files};
 pub(crate) use self::mail::inline;
 

@@ -309,7 +309,7 @@ fn facts(looked: &Looked) -> Vec<(&'static str, String)> {
         }
         facts.extend([
             ("Books", opened),
-            ("Completeness", sentence_of(&status::compared(books.status.reconciled.as_ref(), now))),
+            ("Completeness", sentence_of(&status::compared(&books.status, now))),
             ("Mails", sentence_of(&status::mails(&books.status.figures))),
         ]);
     }

@@ -188,7 +188,7 @@ fn judge_opening(status: &BooksStatus, now: Timestamp) -> Check {
 }
 
 fn judge_compared(status: &BooksStatus, now: Timestamp) -> Check {
-    let told = status::compared(status.reconciled.as_ref(), now);
+    let told = status::compared(status, now);
     let last = status.reconciled.as_ref().map(|result| result.began_at).or(status.open_at);
     match &status.reconciled {
         Some(result) if result.found > 0 && !result.repaired => Check::warning(
@@ -315,6 +315,7 @@ mod tests {
         BooksStatus {
             open_at: Some(now() - SignedDuration::from_hours(72)),
             opening_done: true,
+            opening_left_out: Vec::new(),
             last_work: None,
             reconciled,
             figures,
@@ -348,7 +349,7 @@ mod tests {
         mails           ok           all are sent
         opening balance warning      opened 3 days ago; what was there before is still being taken in
                         └ fix        Read in the worker's log why the opening balance does not come to its end; no report goes out before
-        completeness    warning      not compared with HubSpot yet; the worker does so every night
+        completeness    warning      all records were taken in from HubSpot 3 days ago; the worker compares them every night
                         └ fix        Run `closing-bell reconcile`, and read in the worker's log why it has not done so at night
         completeness    warning      compared with HubSpot 2 days ago: of 1204 records the books agreed
                         └ fix        Run `closing-bell reconcile`, and read in the worker's log why it has not done so at night
