@@ -75,8 +75,7 @@ impl Archive {
 
     /// Builds a period of the definition's series anew, and stores it as its next revision with a mail that answers the
     /// first one. What it tells otherwise than its readers knew is its own corrections, and the reports after it need not
-    /// correct that any more. `None` where the series has not told the
-    /// period: another definition did, or nobody.
+    /// correct that any more. `None` where the series has not told the period: another definition did, or nobody.
     ///
     /// # Errors
     /// Fails where the books cannot be read or written, a sum does not fit, or the mail cannot be composed.
