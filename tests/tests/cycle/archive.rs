@@ -77,7 +77,7 @@ async fn a_sent_period_comes_back_byte_for_byte_also_after_a_revision() {
     let revised: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(revised["revision"], 2);
     let (subject, text) = (revised["subject"].as_str().unwrap(), revised["text"].as_str().unwrap());
-    assert!(subject.starts_with("22 Nov 2026, revision 2: 1 deal won €130.00, 1 correction €30.00"), "{subject}");
+    assert!(subject.starts_with("22 Nov 2026, revision 2: 1 deal won €130.00, 1 correction (+€30.00)"), "{subject}");
     assert!(text.contains("€100.00 (won, 22 Nov 2026)") && text.contains("€130.00 (won, 22 Nov 2026)"), "{text}");
     assert_eq!(revised["recipients"][0]["state"], "waiting");
     let answers = world.ask("SELECT CAST(bytes AS CHAR) FROM mails ORDER BY created_at").await.pop().unwrap();
