@@ -1,9 +1,12 @@
 //! Money received: by payment records where the account has them, else by the invoices' paid amounts, never both.
 
+use std::time::Duration;
+
 use hubspot_simulator::{Account, Kind};
+use report_worker::cycle;
 use serde_json::json;
 
-use crate::world::{World, names, row, section};
+use crate::world::{NOW_MS, World, names, row, section};
 
 const OPEN: [(&str, &str); 3] = [("hs_invoice_status", "open"), ("hs_amount_billed", "100"), ("hs_number", "INV-7")];
 
@@ -54,6 +57,32 @@ async fn the_first_payment_record_of_an_account_does_not_tell_a_receipt_again() 
     world.deliver(&events).await;
     world.report().await;
     assert_eq!(section(&world.newest("invoices").await, "Money received").unwrap().totals, ["€20.00"]);
+}
+
+/// What happens while the cycle that opens the books is at work is later than that cycle, and may be in its report all the same.
+#[tokio::test]
+async fn what_is_paid_while_the_books_are_opened_is_never_given_back() {
+    let mut world = World::new(|choice| choice.quiet = Duration::ZERO).await;
+    let past = world.account().in_the_past(NOW_MS - 86_400_000);
+    with_a_payment(&past);
+    let invoice = past.create(Kind::Invoice, &OPEN);
+    let first = world.account().pay(invoice, "30", "R-1");
+    let began_before = world.now() - Duration::from_secs(1);
+    let summary = cycle::run_once(&world.app, began_before).await;
+    assert_eq!((summary.reports, &summary.problems[..]), (1, &[][..]));
+    world.clock.advance(60_000);
+    let second = world.account().pay(invoice, "20", "R-2");
+    let events = [
+        world.event(Kind::Payment, first, "creation", json!({})),
+        world.changed(Kind::Invoice, invoice, "hs_amount_paid"),
+        world.event(Kind::Payment, second, "creation", json!({})),
+    ];
+    world.deliver(&events).await;
+    assert_eq!(world.cycle().await.problems, [""; 0]);
+    let documents = world.documents("invoices").await;
+    assert!(documents.iter().all(|document| section(document, "Refunds").is_none()), "{documents:?}");
+    let received = documents.iter().filter_map(|document| section(document, "Money received"));
+    assert_eq!(received.flat_map(|section| section.totals.clone()).collect::<Vec<_>>(), ["€30.00", "€20.00"]);
 }
 
 #[tokio::test]

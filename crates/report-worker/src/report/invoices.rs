@@ -282,8 +282,12 @@ fn receipts<'i>(items: impl Iterator<Item = &'i Item>, scene: &Scene<'_>) -> (Ro
             refunded.push((row(item, scene, cells(back)), Some(back)));
         }
         let Some(money) = difference(before, now) else { continue };
+        // A report of that very moment told what was paid until then, and may have read of more, which the payment records tell.
+        let was_told_then =
+            item.was.as_ref().is_some_and(|was| was.reported_at.is_some_and(|at| Some(at) == scene.payments_since));
         match money.minor() {
             0 => {}
+            ..0 if was_told_then => {}
             minor if minor > 0 => received.push((row(item, scene, cells(money)), Some(money))),
             minor => {
                 let back = minor.checked_neg().and_then(|minor| Money::from_minor(minor, money.currency()));
