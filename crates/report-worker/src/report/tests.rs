@@ -42,18 +42,24 @@ fn built(name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
 }
 
 fn built_in(locale: Locale, name: &str, edit: impl FnOnce(&mut Vec<Item>, &Scene<'_>)) -> Built {
+    in_scene(locale, |scene| {
+        let definitions = Definitions::built_in();
+        let definition = definitions.named(name).unwrap();
+        let mut items = sample(scene);
+        items.retain(|item| definition.is_about(item.record.key.kind));
+        edit(&mut items, scene);
+        build(definition, &items, scene).unwrap()
+    })
+}
+
+/// Does something on the evening of the day on which the books were opened.
+fn in_scene<R>(locale: Locale, then: impl FnOnce(&Scene<'_>) -> R) -> R {
     let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
     let rules =
         Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
     let completeness = complete_as_of("2026-11-21T23:05:00Z");
     let now = at("2026-11-22T17:30:00Z");
-    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
-    let definitions = Definitions::built_in();
-    let definition = definitions.named(name).unwrap();
-    let mut items = sample(&scene);
-    items.retain(|item| definition.is_about(item.record.key.kind));
-    edit(&mut items, &scene);
-    build(definition, &items, &scene).unwrap()
+    then(&Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness })
 }
 
 /// What stands in a table's first row.
@@ -334,39 +340,31 @@ fn invoices_that_are_not_billable_stand_apart() {
 
 #[test]
 fn what_is_not_billable_is_told_only_by_reports_that_have_such_a_section() {
-    let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
-    let rules =
-        Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
-    let completeness = complete_as_of("2026-11-21T23:05:00Z");
-    let (locale, now) = (Locale::default(), at("2026-11-22T17:30:00Z"));
-    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
-    let mut items = Vec::new();
-    add_not_billable(&mut items, &scene, &[]);
-    let mut created = Definition::on("created", vec![changes::ChangeKind::InvoiceCreated]);
-    assert!(!build(&created, &items, &scene).unwrap().is_empty);
-    created.sections.retain(|section| *section != SectionKind::NonBillable);
-    assert!(build(&created, &items, &scene).unwrap().is_empty);
+    in_scene(Locale::default(), |scene| {
+        let mut items = Vec::new();
+        add_not_billable(&mut items, scene, &[]);
+        let mut created = Definition::on("created", vec![changes::ChangeKind::InvoiceCreated]);
+        assert!(!build(&created, &items, scene).unwrap().is_empty);
+        created.sections.retain(|section| *section != SectionKind::NonBillable);
+        assert!(build(&created, &items, scene).unwrap().is_empty);
+    });
 }
 
 #[test]
 fn an_invoice_was_voided_before_anybody_was_told_only_where_that_is_so() {
     use changes::ChangeKind as K;
-    let (account, stages, zone) = (account(), stages(), TimeZone::get("Europe/Berlin").unwrap());
-    let rules =
-        Rules { books_open_at: at("2026-11-22T06:00:00Z"), stages: &stages, zone: &zone, company_currency: "EUR" };
-    let completeness = complete_as_of("2026-11-21T23:05:00Z");
-    let (locale, now) = (Locale::default(), at("2026-11-22T17:30:00Z"));
-    let scene = Scene { account: &account, rules, locale, now, payments_since: None, completeness: &completeness };
-    let mut items = sample(&scene);
-    items.retain(|item| item.record.name() == "INV-1003");
-    let is_said = |kinds: &[K], items: &[Item]| {
-        let section =
-            build(&Definition::on("voided", kinds.to_vec()), items, &scene).unwrap().document.sections.remove(0);
-        assert_eq!((section.key.as_str(), section.rows.len()), ("voided", 1));
-        section.rows[0].notes.iter().any(|note| note == Locale::default().words().notes.voided_untold)
-    };
-    assert!(!is_said(&[K::InvoiceVoided], &items), "it was in the books when they were opened");
-    items[0].was = None;
-    assert!(!is_said(&[K::InvoiceVoided], &items), "this report tells nobody what is created");
-    assert!(is_said(&[K::InvoiceCreated, K::InvoiceVoided], &items));
+    in_scene(Locale::default(), |scene| {
+        let mut items = sample(scene);
+        items.retain(|item| item.record.name() == "INV-1003");
+        let is_said = |kinds: &[K], items: &[Item]| {
+            let section =
+                build(&Definition::on("voided", kinds.to_vec()), items, scene).unwrap().document.sections.remove(0);
+            assert_eq!((section.key.as_str(), section.rows.len()), ("voided", 1));
+            section.rows[0].notes.iter().any(|note| note == Locale::default().words().notes.voided_untold)
+        };
+        assert!(!is_said(&[K::InvoiceVoided], &items), "it was in the books when they were opened");
+        items[0].was = None;
+        assert!(!is_said(&[K::InvoiceVoided], &items), "this report tells nobody what is created");
+        assert!(is_said(&[K::InvoiceCreated, K::InvoiceVoided], &items));
+    });
 }
